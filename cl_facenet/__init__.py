@@ -1,0 +1,27 @@
+"""cl_facenet: face embeddings trained with center loss, in JAX and Flax.
+
+    embedder = cl_facenet.load("runs/nn4-orl")
+    vectors = embedder(photos)
+"""
+
+import os
+from typing import TYPE_CHECKING
+
+from cl_facenet.params import drop_head
+
+if TYPE_CHECKING:
+    from cl_facenet.embedder import Embedder
+
+__all__ = ["drop_head", "load"]
+
+
+def load(path: str | os.PathLike[str]) -> "Embedder":
+    """The embedder of a training run: `path` is its workdir, such as runs/nn4-orl.
+
+    Raises:
+      InputError: nothing is trained there.
+    """
+    # Imported here, so that importing the package does not wait for Flax.
+    from cl_facenet.embedder import load_workdir
+
+    return load_workdir(path)

@@ -1,0 +1,127 @@
+"""Every configuration key once, with its meaning, and what values it may take."""
+
+import os
+from pathlib import Path
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from cl_facenet.data.augment import Augment
+from cl_facenet.errors import UsageError
+from cl_facenet.models.facenet import create_model
+
+
+def base(data: str = "orl") -> ConfigDict:
+    """NN4.Small2 with softmax and center loss; `data` is what follows --config=FILE: .
+
+    That is `orl` (the default), `synthetic`, or a folder with a sub-folder a person.
+    """
+    named = data in ("orl", "synthetic")
+    return ConfigDict(
+        {
+            "seed": 0,  # of the parameters, the split, the order and the augmentation
+            "batch_size": 32,  # photos
+            "num_epochs": 40,  # times that every training photo is seen
+            "log_every_steps": 10,
+            "checkpoint_every_steps": 100,  # a multiple of log_every_steps
+            "data": {
+                "name": data if named else "folder",
+                "path": "" if named else data,  # of the folder
+                "image_size": 96,  # pixels a side
+                "num_classes": placeholder(int),  # people trained on; None: as found
+                "cache_dir": "",  # of prepared records; "": the user's cache folder
+                "skip_unreadable": False,  # leave out photos that cannot be read
+                "verification_share": 0.25,  # of people, never trained on
+                "heldout_share": 0.2,  # of a trained person's photos, for classification
+                "num_threads": 2,  # that decode and augment
+                "augment": {
+                    "mirror": 0.5,  # probability
+                    "shift": 8,  # pixels, up to, each way
+                    "brightness": 0.15,  # share of the full range, up to, each way
+                    "contrast": 0.3,  # share of the photo's own, up to, each way
+                    "erase": 0.4,  # probability of covering a rectangle
+                },
+                # data.name == "synthetic" only:
+                "synthetic": {"num_people": 40, "photos_per_person": 10},
+            },
+            "model": {
+                "name": "nn4.small2",
+                "graph": "openface",
+                "embedding_size": 128,
+                "logit_scale": 16.0,  # unit embeddings times this enter the classifier
+            },
+            "loss": {"name": "softmax"},
+            "center": {
+                "weight": 0.1,  # lambda, of half the mean ||x - c||^2; 0: softmax alone
+                "alpha": 0.5,  # the centers' own step, 0 (still) to 1
+                "rule": "paper",
+                "on": "embedding",  # x: `embedding` (unit) or `features` (before it)
+            },
+            "optimizer": {
+                "name": "adam",  # adam, sgd or adagrad
+                "learning_rate": 1e-3,
+                "momentum": 0.9,  # of sgd
+                "weight_decay": 0.05,  # on kernels only
+                "schedule": "cosine",  # cosine, constant or step
+                "warmup_epochs": 2.0,
+                "decay_epochs": (),  # of schedule `step`: when to multiply by ...
+                "decay_factor": 0.1,  # ... this
+            },
+        }
+    )
+
+
+def _choice(config: ConfigDict, key: str, *choices: str) -> None:
+    value = _get(config, key)
+    if value not in choices:
+        raise UsageError(f"{key} is {value!r}: choose one of {', '.join(choices)}")
+
+
+def _between(config: ConfigDict, key: str, low: float, high: float) -> None:
+    value = _get(config, key)
+    if not low <= value <= high:
+        raise UsageError(f"{key} is {value}: it goes from {low:g} to {high:g}")
+
+
+def _get(config: ConfigDict, key: str) -> object:
+    value: object = config
+    for part in key.split("."):
+        value = value[part]  # type: ignore[index]
+    return value
+
+
+def validate(config: ConfigDict) -> None:
+    """Raises UsageError, naming the key, for a value that no run could use."""
+    infinity = float("inf")
+    for key in ("batch_size", "num_epochs", "log_every_steps", "checkpoint_every_steps"):
+        _between(config, key, 1, infinity)
+    if config.checkpoint_every_steps % config.log_every_steps:
+        # So that no half-averaged metrics are lost between a checkpoint and a resume.
+        raise UsageError(
+            f"checkpoint_every_steps is {config.checkpoint_every_steps}: make it a "
+            f"multiple of log_every_steps ({config.log_every_steps})"
+        )
+    _choice(config, "data.name", "orl", "folder", "synthetic")
+    if config.data.name == "folder" and not config.data.path:
+        raise UsageError("data.path is empty: name the folder of photos")
+    _between(config, "data.verification_share", 0, 1)
+    _between(config, "data.heldout_share", 0, 1)
+    _between(config, "data.num_threads", 1, infinity)
+    Augment(**config.data.augment)
+    create_model(**config.model, num_classes=None)
+    _choice(config, "loss.name", "softmax")
+    _choice(config, "center.rule", "paper")
+    _choice(config, "center.on", "embedding", "features")
+    _between(config, "center.weight", 0, infinity)
+    _between(config, "center.alpha", 0, 1)
+    _choice(config, "optimizer.name", "adam", "sgd", "adagrad")
+    _choice(config, "optimizer.schedule", "cosine", "constant", "step")
+    _between(config, "optimizer.learning_rate", 0, infinity)
+    _between(config, "optimizer.warmup_epochs", 0, config.num_epochs)
+
+
+def records_dir(cache_dir: str) -> Path:
+    """Where prepared records are kept: `cache_dir`, or the user's cache folder."""
+    if cache_dir:
+        return Path(cache_dir)
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cl_facenet"

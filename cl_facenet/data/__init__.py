@@ -1,0 +1,1 @@
+"""Photos in: sources, prepared records, splits, augmentation and batches."""

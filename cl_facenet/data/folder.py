@@ -1,0 +1,78 @@
+"""A folder of photos: one sub-folder a person."""
+
+import hashlib
+import re
+from functools import partial
+from os import PathLike
+from pathlib import Path
+
+from cl_facenet.data.photos import Photo, Source, open_photo
+from cl_facenet.errors import InputError
+
+SUFFIXES = (
+    *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+
+
+def folder_source(path: str | PathLike[str]) -> Source:
+    """Return the photos directly in each sub-folder; hidden and other files are left.
+
+    Files and sub-folders sort naturally: 2.jpg comes before 10.jpg.
+
+    Raises:
+        InputError: not a folder, no sub-folder, or a sub-folder without a photo.
+    """
+    root = Path(path)
+    if not root.exists():
+        raise InputError(f"{root}: no such folder; check data.path")
+    if not root.is_dir():
+        raise InputError(f"{root}: not a folder; give one with a sub-folder a person")
+    entries = _visible(root)
+    people = [entry for entry in entries if entry.is_dir()]
+    if not people:
+        found = "photos but no sub-folders" if any(map(_is_photo, entries)) else "empty"
+        raise InputError(f"{root}: {found}; put each person's photos in a sub-folder")
+    digest = hashlib.sha256()
+    photos = []
+    for person in people:
+        files = [entry for entry in _visible(person) if _is_photo(entry)]
+        if not files:
+            raise InputError(f"{person}: no photos in it; add some or remove it")
+        for file in files:
+            name = f"{person.name}/{file.name}"
+            photos.append(Photo(person.name, name, partial(open_photo, file)))
+            digest.update(_identity(file, name))
+    return Source(f"folder-{_slug(root)}", photos, digest.hexdigest())
+
+
+def natural_order(name: str) -> tuple[list[str | int], str]:
+    """Sort key that compares runs of digits as numbers: s2 before s10."""
+    parts = re.split(r"(\d+)", name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        entries = [entry for entry in folder.iterdir() if entry.name[0] != "."]
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; make it readable") from error
+    return sorted(entries, key=lambda entry: natural_order(entry.name))
+
+
+def _is_photo(entry: Path) -> bool:
+    return entry.suffix.lower() in SUFFIXES and entry.is_file()
+
+
+def _identity(file: Path, name: str) -> bytes:
+    """Return name, size and time of a photo; records hold names as UTF-8."""
+    status = file.stat()
+    try:
+        return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name!r}: the name is not UTF-8; rename it") from error
+
+
+def _slug(root: Path) -> str:
+    """Make the folder's name safe as part of another folder's name."""
+    return re.sub(r"\W+", "-", root.resolve().name).strip("-") or "photos"

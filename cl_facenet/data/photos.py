@@ -1,0 +1,148 @@
+"""One photo from anywhere to uint8 pixels: numpy and Pillow only."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from cl_facenet.errors import InputError
+
+PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One photo of one person; `read` decodes it, upright and RGB, when called."""
+
+    person: str
+    name: str
+    read: Callable[[], Image.Image]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A set of photos, sorted by person and then by name in natural order.
+
+    `fingerprint` is a hex digest of everything that decides the pixels.
+    """
+
+    name: str
+    photos: Sequence[Photo]
+    fingerprint: str
+
+
+def preprocessing(size: int) -> dict[str, Any]:
+    """Describe what `fit_square` does, for metadata and checkpoints."""
+    return {
+        "align": "none",
+        "fit": "center_square",
+        "resample": "bicubic",
+        "image_size": size,
+        "channels": "RGB",
+    }
+
+
+def open_photo(photo: PhotoLike) -> Image.Image:
+    """Decode a photo fully: RGB, upright (EXIF orientation applied).
+
+    Grey becomes three equal channels, 16-bit grey keeps its high byte, transparent
+    pixels lie on white as a viewer shows them, an animation gives its first frame.
+
+    Args:
+        photo: a path, a Pillow image (left as it is), or a uint8 array [H, W],
+            [H, W, 1] or [H, W, 3].
+
+    Raises:
+        InputError: unreadable, truncated or oversized file, or another array.
+    """
+    if isinstance(photo, np.ndarray):
+        return _from_array(photo)
+    if isinstance(photo, Image.Image):
+        return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
+    name = os.fspath(photo)
+    if not Path(name).is_file():
+        raise InputError(f"{name}: no such photo file; check the path")
+    try:
+        with Image.open(name) as image:
+            return _decode(image, name)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _unreadable(name, error) from error
+
+
+def fit_square(image: Image.Image, size: int) -> np.ndarray:
+    """Crop the central square, resize it (antialiased bicubic): uint8 [size, size, 3].
+
+    Args:
+        image: an RGB image of any size, as `open_photo` gives it.
+    """
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return np.array(square.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def load_photo(photo: PhotoLike, size: int) -> np.ndarray:
+    """Open a photo and fit it to uint8 [size, size, 3]."""
+    return fit_square(open_photo(photo), size)
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    channels = array.shape[2:]
+    if array.dtype != np.uint8 or array.ndim < 2 or channels not in ((), (1,), (3,)):
+        raise InputError(
+            f"photo array {array.dtype}{list(array.shape)}: give uint8 [H, W], "
+            "[H, W, 1] or [H, W, 3]"
+        )
+    if array.size == 0:
+        raise InputError(f"photo array {list(array.shape)}: it has no pixels")
+    grey = array[..., 0] if channels == (1,) else array
+    return Image.fromarray(np.ascontiguousarray(grey)).convert("RGB")
+
+
+def _decode(image: Image.Image, name: str) -> Image.Image:
+    # Pillow only warns up to twice its limit, and turning a warning into an error
+    # would need the filters that other threads share.
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise InputError(
+            f"{name}: {image.width} x {image.height} pixels are over the limit of "
+            f"{limit}; scale the photo down"
+        )
+    # Damaged files make Pillow's decoders raise far more than OSError.
+    try:
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image))
+    except Exception as error:
+        raise _unreadable(name, error) from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels")
+    if image.mode.startswith("I"):
+        # convert() would clip 16 bits to 255 and leave the photo white.
+        return Image.fromarray(_high_byte(np.asarray(image))).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    cutout = image.convert("RGBA")
+    paper = Image.new("RGBA", cutout.size, "white")
+    return Image.alpha_composite(paper, cutout).convert("RGB")
+
+
+def _high_byte(grey: np.ndarray) -> np.ndarray:
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ValueError("more than 16 bits a pixel")
+    return (grey.astype(np.int64) >> 8).astype(np.uint8)
+
+
+def _unreadable(name: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        reason = "not an image Pillow knows"
+    return InputError(f"{name}: unreadable photo ({reason}); mend or remove it")

@@ -1,0 +1,1 @@
+"""Measures of what was learnt, on photos that were not trained on."""

@@ -1,0 +1,125 @@
+"""Trains, evaluates or summarizes: python -m cl_facenet.main --config=configs/nn4.py"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from ml_collections import ConfigDict, config_flags
+from rich.console import Console
+from rich.table import Table
+
+from cl_facenet.config import validate
+from cl_facenet.errors import InputError, UsageError
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Config file, with the data behind a colon: configs/nn4.py:DIR"
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Directory of the run; default runs/<config>-<data>"
+)
+_MODE = flags.DEFINE_enum(
+    "mode", "train", ["train", "evaluate", "summary"], "What to do"
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one mode; what the user can mend is one line and an exit status."""
+    try:
+        config = _parse(argv)
+        validate(config)
+        {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](config)
+    except InputError as error:
+        print(f"cl_facenet: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parse(argv: Sequence[str]) -> ConfigDict:
+    try:
+        unparsed = flags.FLAGS(argv)[1:]
+        config = _CONFIG.value
+        if config is not None:
+            config.lock()  # raises if the file could not be loaded
+    except (AttributeError, KeyError) as error:
+        key = str(error.args[0]).strip("'\"")
+        flag = next((a for a in argv if a.split("=")[0].endswith(f".{key}")), key)
+        raise UsageError(
+            f"{flag}: no such config key; cl_facenet/config.py lists them all"
+        ) from error
+    except (flags.Error, OSError, TypeError, ValueError) as error:
+        # Of a config file that cannot be loaded, absl gives the whole traceback.
+        raise UsageError(str(error).strip().splitlines()[-1].strip()) from error
+    if unparsed:
+        raise UsageError(f"{unparsed[0]} is not a flag: see --help")
+    if config is None:
+        raise UsageError("name a config: --config=configs/nn4.py")
+    return config
+
+
+def _workdir(config: ConfigDict) -> Path:
+    if _WORKDIR.value:
+        return Path(_WORKDIR.value)
+    name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
+    data = Path(config.data.path).resolve().name or config.data.name
+    return Path("runs") / f"{name}-{data}"
+
+
+# The modes import what they need themselves: an error in a flag shall not wait for it.
+
+
+def _train(config: ConfigDict) -> None:
+    from cl_facenet.train import train
+
+    results = train(config, _workdir(config))
+    _show(results, _workdir(config))
+
+
+def _evaluate(config: ConfigDict) -> None:
+    from cl_facenet.evaluate import evaluate
+
+    results = evaluate(config, _workdir(config))
+    _show(results, _workdir(config))
+
+
+def _summary(config: ConfigDict) -> None:
+    from cl_facenet.build import build_data, build_model
+    from cl_facenet.summary import summarize
+
+    num_classes = config.data.num_classes
+    if num_classes is None:
+        num_classes = len(build_data(config)[1].train_people)
+    Console().print(summarize(build_model(config, num_classes), config.data.image_size))
+
+
+def _show(results: dict[str, Any], workdir: Path) -> None:
+    """The short table that a run ends with."""
+    table = Table("", "result", title=f"{workdir} at step {results['step']}")
+    classification, verification = results["classification"], results["verification"]
+    if classification:
+        images, people = classification["num_images"], classification["num_classes"]
+        table.add_row(f"[bold]{images} held-out photos of {people} people trained on")
+        for name in ("accuracy", "precision", "recall", "f1"):
+            table.add_row(name, f"{classification[name]:.4f}")
+        table.add_section()
+    if verification:
+        pairs, people = verification["num_pairs"], verification["num_people"]
+        table.add_row(f"[bold]{pairs} pairs of {people} people never trained on")
+        mean, std = verification["accuracy_mean"], verification["accuracy_std"]
+        table.add_row("accuracy, 10 folds", f"{mean:.4f} ± {std:.4f}")
+        table.add_row("area under the ROC", f"{verification['auc']:.4f}")
+        table.add_row("equal error rate", f"{verification['eer']:.4f}")
+        for rate, share in verification["tar_at_far"].items():
+            table.add_row(f"true accepts at false accepts {rate}", f"{share:.4f}")
+    console = Console()
+    console.print(table)
+    console.print(f"report: {workdir / 'report' / 'index.html'}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app.define_help_flags()
+    sys.exit(main(sys.argv))

@@ -1,0 +1,112 @@
+"""metrics.jsonl: an object a line, means over the steps since the line before."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+
+from cl_facenet.errors import InputError
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl, without one that a crash cut short."""
+    rows = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return rows
+
+
+class MetricsLog:
+    """Fetches a step's metrics while the next step runs, and writes their means.
+
+    Going on at `start_step`, rows of later steps are dropped from the file: the steps
+    they are of will be done again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        start_step: int,
+        num_steps: int,
+        every_steps: int,
+        batch_size: int,
+    ) -> None:
+        self._every, self._last, self._batch_size = every_steps, num_steps, batch_size
+        self._pending: tuple[int, dict[str, Any]] | None = None
+        self._rows: list[dict[str, float]] = []
+        self._since = time.perf_counter()
+        self.latest: dict[str, float] = {}
+        kept = [row for row in read_metrics(path) if row["step"] <= start_step]
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        partial.replace(path)
+        self._file = path.open("a")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def add(self, step: int, metrics: Mapping[str, Any], **known: float) -> None:
+        """Takes a step's metrics, still being computed; fetches those of the last.
+
+        `known` are numbers on the host that go beside them, the learning rate say.
+        """
+        self.flush()
+        self._pending = (step, {**metrics, **known})
+
+    def flush(self) -> None:
+        """Waits for the metrics given last.
+
+        Raises:
+          InputError: one of them, other than a ratio that may be undefined, is not
+            finite. It is named.
+        """
+        if self._pending is None:
+            return
+        (step, arrays), self._pending = self._pending, None
+        self.latest = {name: float(x) for name, x in jax.device_get(arrays).items()}
+        _check_finite(step, self.latest)
+        self._rows.append(self.latest)
+        if step % self._every == 0 or step == self._last:
+            self._write(step)
+
+    def _write(self, step: int) -> None:
+        now = time.perf_counter()
+        speed = len(self._rows) * self._batch_size / (now - self._since)
+        row: dict[str, float] = {"step": step}
+        for name in self._rows[0]:
+            values = np.array([r[name] for r in self._rows])
+            if np.isfinite(values).any():  # a ratio may be undefined in every batch
+                row[f"train/{name}"] = float(np.nanmean(values))
+        self._file.write(json.dumps(row | {"train/photos_per_second": speed}) + "\n")
+        self._file.flush()
+        self._rows, self._since = [], now
+
+
+def _check_finite(step: int, metrics: Mapping[str, float]) -> None:
+    # The terms before their sum and the gradient, so that the first bad one is named.
+    suspects = sorted(metrics, key=lambda name: name in ("loss", "gradient_norm"))
+    for name in suspects:
+        if name.endswith(("loss", "norm")) and not math.isfinite(metrics[name]):
+            raise InputError(
+                f"{name} is {metrics[name]} at step {step}: training stopped, the last "
+                "good checkpoint is kept; lower optimizer.learning_rate or center.weight"
+            )

@@ -1,0 +1,1 @@
+"""The networks: layers, Inception blocks, and trunk -> embedding -> logits."""

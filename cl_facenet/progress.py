@@ -1,0 +1,58 @@
+"""The progress bar of training: loss terms and photos a second, on standard error."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import rich.progress
+from rich.console import Console
+
+
+class PhotosPerSecond(rich.progress.ProgressColumn):
+    """Speed over the last half minute, in photos."""
+
+    def __init__(self, batch_size: int) -> None:
+        super().__init__()
+        self._batch_size = batch_size
+
+    def render(self, task: rich.progress.Task) -> str:
+        speed = task.finished_speed or task.speed
+        return "" if speed is None else f"{speed * self._batch_size:.0f} photos/s"
+
+
+class Progress:
+    """A bar over the steps of a run; where there is no terminal, only its last state."""
+
+    def __init__(self, start_step: int, num_steps: int, batch_size: int) -> None:
+        self._bar = rich.progress.Progress(
+            rich.progress.TextColumn("step {task.completed}/{task.total}"),
+            rich.progress.BarColumn(),
+            rich.progress.TextColumn("{task.fields[terms]}"),
+            PhotosPerSecond(batch_size),
+            rich.progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(
+            "train", total=num_steps, completed=start_step, terms=""
+        )
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Moves the bar to `step`, with the terms of the last step that is known."""
+        terms = "  ".join(
+            f"{name.removesuffix('_loss')} {value:.3f}"
+            for name, value in metrics.items()
+            if name.endswith("_loss")
+        )
+        self._bar.update(self._task, completed=step, terms=terms)

@@ -1,0 +1,92 @@
+"""The training loop."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from cl_facenet import workdir as workdirs
+from cl_facenet.build import build_data, build_model, build_optimizer
+from cl_facenet.checkpoint import Checkpoints
+from cl_facenet.data.augment import Augment
+from cl_facenet.data.pipeline import num_batches, train_batches
+from cl_facenet.data.records import Records
+from cl_facenet.data.splits import Split
+from cl_facenet.evaluate import evaluate
+from cl_facenet.metrics import MetricsLog
+from cl_facenet.progress import Progress
+from cl_facenet.state import create_state, make_train_step
+
+
+def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Trains in `workdir` from its newest checkpoint on, evaluates, returns results.
+
+    Raises:
+      InputError: unusable data, or a loss that is not finite.
+      UsageError: the workdir is another config's.
+    """
+    workdirs.claim(workdir, config.to_dict())
+    finished = workdirs.read_results(workdir)
+    if finished is not None:
+        print(f"{workdir} is finished: nothing to train", file=sys.stderr)
+        return finished
+
+    records, split = build_data(config)
+    num_photos = len(split.train_indices)
+    num_steps = num_batches(num_photos, config.batch_size, config.num_epochs)
+    model = build_model(config, len(split.train_people))
+    tx, learning_rates = build_optimizer(
+        config, num_photos=num_photos, num_steps=num_steps
+    )
+    train_step = make_train_step(
+        model,
+        tx,
+        loss=config.loss.name,
+        center_weight=config.center.weight,
+        center_alpha=config.center.alpha,
+        center_on=config.center.on,
+    )
+    state = create_state(model, tx, config.data.image_size, config.seed)
+    batches = train_batches(
+        records,
+        split.train_indices,
+        split.train_labels,
+        batch_size=config.batch_size,
+        num_epochs=config.num_epochs,
+        seed=config.seed,
+        augment=Augment(**config.data.augment),
+        num_threads=config.data.num_threads,
+    )
+    with Checkpoints(workdir / "checkpoints") as checkpoints:
+        if checkpoints.latest_step is not None:
+            state, position = checkpoints.restore(like=state)
+            batches.set_state(position)
+        start = int(state.step)
+        print(_heading(records, split, start, num_steps), file=sys.stderr)
+        log = MetricsLog(
+            workdir / "metrics.jsonl",
+            start_step=start,
+            num_steps=num_steps,
+            every_steps=config.log_every_steps,
+            batch_size=config.batch_size,
+        )
+        with log, Progress(start, num_steps, config.batch_size) as progress:
+            for step in range(start + 1, num_steps + 1):
+                state, metrics = train_step(state, next(batches))
+                log.add(step, metrics, learning_rate=learning_rates[step - 1])
+                progress.show(step, log.latest)
+                if step % config.checkpoint_every_steps == 0 or step == num_steps:
+                    log.flush()  # a loss that is not finite must not be kept
+                    checkpoints.save(step, state, batches.get_state())
+    return evaluate(config, workdir)
+
+
+def _heading(records: Records, split: Split, start: int, num_steps: int) -> str:
+    device, *others = jax.devices()
+    return (
+        f"{len(split.train_indices)} photos of {len(split.train_people)} people from "
+        f"{records.metadata['source']}; steps {start} to {num_steps} on "
+        f"{len(others) + 1} x {device.device_kind}, jax {jax.__version__}"
+    )

@@ -1,0 +1,68 @@
+"""A run's directory: what is in it under which name, and whose it is.
+
+config.json (resolved), metrics.jsonl, checkpoints/, results.json, report/index.html.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cl_facenet.errors import InputError, UsageError
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes whole or not at all: a reader never sees half a file."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    os.replace(partial, path)
+
+
+def read_config(workdir: Path) -> dict[str, Any]:
+    """The resolved config that a workdir's run was started with."""
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise InputError(f"{workdir} is not the directory of a run: no config.json in it")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is damaged ({error}): remove the run") from error
+
+
+def read_results(workdir: Path) -> dict[str, Any] | None:
+    """The results of a finished run; None where it has not got there."""
+    path = workdir / "results.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def claim(workdir: Path, config: Mapping[str, Any]) -> None:
+    """Makes the workdir this config's, or refuses one that is another's.
+
+    Raises:
+      UsageError: the workdir was started with other values, which are named.
+    """
+    config = json.loads(json.dumps(config))  # tuples to lists, as they will be read
+    if not (workdir / "config.json").exists():
+        workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / "config.json", config)
+        return
+    there, here = dict(_flat(read_config(workdir))), dict(_flat(config))
+    differing = [
+        f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
+        for key in sorted(there | here)
+        if there.get(key) != here.get(key)
+    ]
+    if differing:
+        raise UsageError(
+            f"{workdir} is of another config: {', '.join(differing)}; "
+            "choose another --workdir"
+        )
+
+
+def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield path + key, value

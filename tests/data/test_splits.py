@@ -1,0 +1,129 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cl_facenet.data.splits import split_people
+from cl_facenet.errors import InputError
+
+
+def split(counts, verification=0.25, heldout=0.2, seed=0):
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    people = [f"p{i}" for i in range(len(counts))]
+    return (
+        labels,
+        people,
+        split_people(
+            labels,
+            people,
+            verification_share=verification,
+            heldout_share=heldout,
+            seed=seed,
+        ),
+    )
+
+
+def test_orl_shares():
+    _, _, s = split([10] * 40)
+    assert len(s.train_people) == 30
+    assert len(s.verification_people) == 10
+    assert np.bincount(s.train_labels).tolist() == [8] * 30
+    assert np.bincount(s.heldout_labels).tolist() == [2] * 30
+    assert np.bincount(s.verification_labels).tolist() == [10] * 10
+    for labels in (s.train_labels, s.heldout_labels, s.verification_labels):
+        assert labels.dtype == np.int32
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    counts=st.lists(st.integers(1, 12), min_size=2, max_size=30),
+    verification=st.integers(0, 80),
+    heldout=st.integers(0, 99),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_protocol_holds(counts, verification, heldout, seed):
+    wanted = round(verification / 100 * len(counts))
+    eligible = sum(count >= 2 for count in counts)
+    too_few = wanted < 2 or eligible < wanted
+    if (verification and too_few) or len(counts) - wanted < 2:
+        with pytest.raises(InputError, match=r"data\.verification_share"):
+            split(counts, verification / 100, heldout / 100, seed)
+        return
+    labels, people, s = split(counts, verification / 100, heldout / 100, seed)
+    # Nobody is on both sides, and no photo is lost or used twice.
+    assert not set(s.train_people) & set(s.verification_people)
+    assert sorted(s.train_people + s.verification_people) == sorted(people)
+    parts = [s.train_indices, s.heldout_indices, s.verification_indices]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(sum(counts)))
+    # Labels are rows of the people lists, in the order of the records.
+    for indices, rows, names in (
+        (s.train_indices, s.train_labels, s.train_people),
+        (s.heldout_indices, s.heldout_labels, s.train_people),
+        (s.verification_indices, s.verification_labels, s.verification_people),
+    ):
+        assert [names[row] for row in rows] == [people[labels[i]] for i in indices]
+        assert (np.diff(indices) > 0).all()
+    # Everyone keeps the stated number of photos.
+    assert len(s.verification_people) == wanted
+    for row, name in enumerate(s.train_people):
+        count = counts[int(name[1:])]
+        out = math.floor(Fraction(heldout, 100) * count)
+        assert (s.heldout_labels == row).sum() == out
+        assert (s.train_labels == row).sum() == count - out > 0
+    for name in s.verification_people:
+        assert counts[int(name[1:])] >= 2
+
+
+def test_the_seed_decides():
+    def drawn(seed):
+        _, _, s = split([10] * 40, seed=seed)
+        return s.verification_people, s.heldout_indices.tolist()
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1)[0] != drawn(2)[0]
+    assert drawn(1)[1] != drawn(2)[1]
+
+
+def test_shares_are_not_rounded_down_twice():
+    # In floating point 0.29 * 100 is just below 29.
+    _, _, s = split([100] * 2, verification=0, heldout=0.29)
+    assert np.bincount(s.heldout_labels).tolist() == [29, 29]
+
+
+def test_no_verification_trains_on_everybody():
+    _, people, s = split([3] * 5, verification=0, heldout=0)
+    assert s.train_people == people
+    assert s.verification_people == []
+    assert len(s.train_indices) == 15
+    for empty in (
+        s.heldout_indices,
+        s.heldout_labels,
+        s.verification_indices,
+        s.verification_labels,
+    ):
+        assert empty.shape == (0,)
+        assert np.issubdtype(empty.dtype, np.integer)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1, 1.5, math.nan])
+def test_shares_out_of_range_are_named(share):
+    with pytest.raises(InputError, match=r"data\.verification_share"):
+        split([5] * 8, verification=share)
+    with pytest.raises(InputError, match=r"data\.heldout_share"):
+        split([5] * 8, heldout=share)
+
+
+@pytest.mark.parametrize("counts", [[1] * 8, [1] * 7 + [5], [5] * 4])
+def test_too_few_verification_people_say_how_to_do_without(counts):
+    with pytest.raises(InputError, match=r"--config\.data\.verification_share=0$"):
+        split(counts)
+
+
+def test_too_few_training_people():
+    with pytest.raises(InputError, match="leaves 1 of 10 people to train on"):
+        split([5] * 10, verification=0.9)
+    with pytest.raises(InputError, match="leaves 1 of 1 people to train on"):
+        split([5], verification=0)

@@ -1,0 +1,159 @@
+"""Each operation against its definition in float64 loops, or against lax."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cl_facenet.models import layers
+
+sizes = st.sampled_from([5, 8])
+seeds = st.integers(0, 99)
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def windows(x, window, stride, padding, value):
+    """Every (row, column, [B, window, window, C]) of a padded array."""
+    border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    x = np.pad(x.astype(np.float64), border, constant_values=value)
+    for i, top in enumerate(range(0, x.shape[1] - window + 1, stride)):
+        for j, left in enumerate(range(0, x.shape[2] - window + 1, stride)):
+            yield i, j, x[:, top : top + window, left : left + window]
+
+
+@given(seeds, sizes, sizes, st.sampled_from([(1, 1), (2, 1), (2, 0)]))
+def test_max_pool_is_the_maximum_of_every_window(seed, height, width, geometry):
+    stride, padding = geometry
+    x = normal(seed, 2, height, width, 3)
+    pooled = layers.max_pool(x, 3, stride, padding)
+    for i, j, window in windows(x, 3, stride, padding, -np.inf):
+        np.testing.assert_allclose(pooled[:, i, j], window.max((1, 2)))
+    assert pooled.shape[1] == (height + 2 * padding - 3) // stride + 1
+
+
+def test_max_pool_has_the_gradient_of_reduce_window():
+    x = normal(0, 2, 9, 8, 3)
+    weights = normal(1, 2, 5, 4, 3)
+
+    def native(x):
+        border = ((0, 0), (1, 1), (1, 1), (0, 0))
+        return jax.lax.reduce_window(
+            x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), border
+        )
+
+    ours, theirs = (
+        jax.grad(lambda x, f=f: jnp.sum(f(x) * weights))(x)
+        for f in (lambda x: layers.max_pool(x, 3, 2, 1), native)
+    )
+    np.testing.assert_allclose(ours, theirs)
+
+
+@given(seeds, sizes, sizes, st.sampled_from([(1, 0), (1, 1), (3, 0)]))
+def test_l2_pool_is_the_length_of_every_window(seed, height, width, geometry):
+    stride, padding = geometry
+    x = normal(seed, 2, height, width, 3)
+    pooled = layers.l2_pool(x, 3, stride, padding)
+    for i, j, window in windows(x, 3, stride, padding, 0.0):
+        lengths = np.sqrt(np.square(window).sum((1, 2)))
+        np.testing.assert_allclose(pooled[:, i, j], lengths, rtol=1e-5)
+
+
+def test_l2_pool_of_ones_is_three():
+    """It is neither an average (1) nor a sum (9): facts of Torch's SpatialLPPooling."""
+    assert layers.l2_pool(jnp.ones((1, 3, 3, 1)), 3, 1, 0).item() == 3
+
+
+def test_l2_pool_of_nothing_has_gradient_zero():
+    gradient = jax.grad(lambda x: layers.l2_pool(x, 3, 1, 0).sum())(jnp.zeros((1, 4, 4, 1)))
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "expected"),
+    [
+        (1e-4 / 5, [0.999790, 1.999100, 2.997527, 3.994608, 4.993560, 5.993079]),
+        (1e-4, [0.998951, 1.995512, 2.987684, 3.973211, 4.967991, 5.965582]),
+    ],
+    ids=["torch", "dl4j"],
+)
+def test_local_response_norm_of_one_to_six(alpha, expected):
+    channels = jnp.arange(1.0, 7.0)
+    np.testing.assert_allclose(
+        layers.local_response_norm(channels, alpha), expected, atol=1e-6
+    )
+
+
+@given(seeds, st.sampled_from([1, 4, 8]))
+def test_local_response_norm_against_loops(seed, channels):
+    x = 100 * normal(seed, 2, 3, channels)
+    y = layers.local_response_norm(x)
+    for c in range(channels):
+        near = x[..., max(c - 2, 0) : c + 3].astype(np.float64)
+        scale = 1 + 2e-5 * np.square(near).sum(-1)
+        np.testing.assert_allclose(y[..., c], x[..., c] * scale**-0.75, rtol=2e-5)
+
+
+def test_l2_normalize_gives_unit_rows_and_survives_zero():
+    x = jnp.array([[3.0, 4.0], [0.0, 0.0]])
+    np.testing.assert_allclose(layers.l2_normalize(x), [[0.6, 0.8], [0, 0]], rtol=1e-6)
+    assert jnp.isfinite(jax.grad(lambda x: layers.l2_normalize(x).sum())(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (7, 2, 3)]
+)
+def test_conv_against_loops(kernel, stride, padding):
+    x = normal(0, 2, 9, 8, 3)
+    conv = layers.Conv(4, kernel, stride, padding)
+    params = {"kernel": normal(1, kernel, kernel, 3, 4), "bias": normal(2, 4)}
+    y = conv.apply({"params": params}, x)
+    for i, j, window in windows(x, kernel, stride, padding, 0.0):
+        expected = np.einsum("bhwi,hwio->bo", window, params["kernel"]) + params["bias"]
+        np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-4, atol=1e-4)
+
+
+class TestBatchNorm:
+    bn = layers.BatchNorm()
+
+    def run(self, x, mask=None, train=True):
+        mask = np.ones(len(x), bool) if mask is None else mask
+        variables = self.bn.init(jax.random.key(0), x, mask, train=True)
+        return self.bn.apply(variables, x, mask, train=train, mutable=["batch_stats"])
+
+    def test_batch_is_normalised_by_its_biased_variance(self):
+        x = normal(0, 4, 3, 2, 5)
+        y, _ = self.run(x)
+        expected = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
+        np.testing.assert_allclose(y, expected, atol=1e-5)
+
+    def test_running_statistics_are_torch_s(self):
+        x = normal(0, 4, 3, 2, 5)
+        _, updates = self.run(x)
+        stats = updates["batch_stats"]
+        unbiased = x.var((0, 1, 2), ddof=1)
+        np.testing.assert_allclose(stats["mean"], 0.1 * x.mean((0, 1, 2)), atol=1e-6)
+        np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
+
+    def test_padded_rows_count_for_nothing(self):
+        x = normal(0, 4, 3, 2, 5)
+        padded = np.concatenate([x, np.full((3, 3, 2, 5), 1e3, np.float32)])
+        (y, stats), (alone, alone_stats) = self.run(padded, np.arange(7) < 4), self.run(x)
+        np.testing.assert_allclose(y[:4], alone, atol=1e-5)
+        for ours, theirs in zip(*map(jax.tree.leaves, (stats, alone_stats)), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+    def test_a_large_mean_costs_no_digits(self):
+        x = normal(0, 64, 3, 3, 1)
+        y, _ = self.run(x + 1e3)
+        np.testing.assert_allclose(y, self.run(x)[0], atol=2e-3)
+
+    def test_evaluation_uses_the_running_statistics(self):
+        x = normal(0, 4, 3)
+        y, updates = self.run(x, train=False)
+        np.testing.assert_allclose(y, x / np.sqrt(1 + 1e-5), rtol=1e-6)
+        np.testing.assert_array_equal(updates["batch_stats"]["mean"], 0)
