@@ -1,7 +1,7 @@
 """cl_facenet: face embeddings trained with center loss, in JAX and Flax.
 
-    embedder = cl_facenet.load("runs/nn4-orl")
-    vectors = embedder(photos)
+embedder = cl_facenet.load("runs/nn4-orl")
+vectors = embedder(photos)
 """
 
 import os

@@ -42,7 +42,9 @@ def update_centers(
     sum_pd = jax.ops.segment_sum(gap_bd * mask_b[:, None], slot_b, batch)
     count_p = jax.ops.segment_sum(mask_b.astype(jnp.float32), slot_b, batch)
     step_pd = alpha * sum_pd / (1 + count_p)[:, None]
-    moved = jnp.linalg.norm(step_pd, axis=-1).sum() / jnp.maximum((count_p > 0).sum(), 1)
+    moved = jnp.linalg.norm(step_pd, axis=-1).sum() / jnp.maximum(
+        (count_p > 0).sum(), 1
+    )
     return centers_cd.at[people_p].add(-step_pd, mode="drop"), moved
 
 

@@ -1,6 +1,5 @@
 """Checkpoints of the train state and the data position; nothing else knows Orbax."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,6 +35,7 @@ class Checkpoints:
 
     @property
     def latest_step(self) -> int | None:
+        """The newest step saved whole; None where there is none."""
         return self._manager.latest_step()
 
     def save(self, step: int, state: TrainState, data_position: dict[str, Any]) -> None:
@@ -73,24 +73,44 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
     """
     if not directory.is_dir():
         raise InputError(f"{directory} holds no checkpoint: train first")
-    with ocp.CheckpointManager(directory.absolute()) as manager:
+    handlers = {"state": ocp.PyTreeCheckpointHandler()}
+    with ocp.CheckpointManager(directory.absolute(), item_handlers=handlers) as manager:
         step = manager.latest_step()
         if step is None:
             raise InputError(f"{directory} holds no checkpoint: train first")
+        _check_shapes(directory, manager.item_metadata(step)["state"], like)
         like = _placed(like)
         restore = ocp.args.PyTreeRestore(
             like,
             restore_args=ocp.checkpoint_utils.construct_restore_args(like),
             partial_restore=True,
         )
-        try:
-            items = manager.restore(step, args=ocp.args.Composite(state=restore))
-        except ValueError as error:
-            raise InputError(
-                f"{directory}: the checkpoint is of another model than its "
-                f"config.json says ({_first_line(error)})"
-            ) from error
+        items = manager.restore(step, args=ocp.args.Composite(state=restore))
     return items["state"], step
+
+
+def _check_shapes(directory: Path, stored: Any, like: dict[str, Any]) -> None:
+    """Raises InputError where an array that is wanted is not there as wanted."""
+    there = _shapes(stored)
+    for path, shape in _shapes(like).items():
+        if there.get(path) != shape:
+            raise InputError(
+                f"{directory} is of another model than its config.json says: {path} is "
+                f"{list(there.get(path, ())) or 'missing'} there, {list(shape)} here"
+            )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    arrays = jax.tree_util.tree_leaves_with_path(tree, is_leaf=_has_shape)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(array.shape)
+        for path, array in arrays
+        if _has_shape(array)
+    }
+
+
+def _has_shape(leaf: Any) -> bool:
+    return hasattr(leaf, "shape")
 
 
 def _placed(tree: Any) -> Any:
@@ -99,8 +119,3 @@ def _placed(tree: Any) -> Any:
     return jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), tree
     )
-
-
-def _first_line(error: Exception) -> str:
-    lines: Sequence[str] = str(error).splitlines() or [type(error).__name__]
-    return lines[0]

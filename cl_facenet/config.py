@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
@@ -12,7 +13,7 @@ from cl_facenet.models.facenet import create_model
 
 
 def base(data: str = "orl") -> ConfigDict:
-    """NN4.Small2 with softmax and center loss; `data` is what follows --config=FILE: .
+    """NN4.Small2 with softmax and center loss; `data` is what follows --config=FILE:
 
     That is `orl` (the default), `synthetic`, or a folder with a sub-folder a person.
     """
@@ -32,7 +33,7 @@ def base(data: str = "orl") -> ConfigDict:
                 "cache_dir": "",  # of prepared records; "": the user's cache folder
                 "skip_unreadable": False,  # leave out photos that cannot be read
                 "verification_share": 0.25,  # of people, never trained on
-                "heldout_share": 0.2,  # of a trained person's photos, for classification
+                "heldout_share": 0.2,  # of a trained person's photos, to classify
                 "num_threads": 2,  # that decode and augment
                 "augment": {
                     "mirror": 0.5,  # probability
@@ -83,17 +84,22 @@ def _between(config: ConfigDict, key: str, low: float, high: float) -> None:
         raise UsageError(f"{key} is {value}: it goes from {low:g} to {high:g}")
 
 
-def _get(config: ConfigDict, key: str) -> object:
-    value: object = config
+def _get(config: ConfigDict, key: str) -> Any:
+    value: Any = config
     for part in key.split("."):
-        value = value[part]  # type: ignore[index]
+        value = value[part]
     return value
 
 
 def validate(config: ConfigDict) -> None:
     """Raises UsageError, naming the key, for a value that no run could use."""
     infinity = float("inf")
-    for key in ("batch_size", "num_epochs", "log_every_steps", "checkpoint_every_steps"):
+    for key in (
+        "batch_size",
+        "num_epochs",
+        "log_every_steps",
+        "checkpoint_every_steps",
+    ):
         _between(config, key, 1, infinity)
     if config.checkpoint_every_steps % config.log_every_steps:
         # So that no half-averaged metrics are lost between a checkpoint and a resume.
@@ -108,7 +114,9 @@ def validate(config: ConfigDict) -> None:
     _between(config, "data.heldout_share", 0, 1)
     _between(config, "data.num_threads", 1, infinity)
     Augment(**config.data.augment)
-    create_model(**config.model, num_classes=None)
+    _between(config, "model.embedding_size", 1, infinity)
+    model = create_model(**config.model, num_classes=None)
+    model.trunk.check_size(config.data.image_size, config.data.image_size)
     _choice(config, "loss.name", "softmax")
     _choice(config, "center.rule", "paper")
     _choice(config, "center.on", "embedding", "features")
@@ -124,4 +132,6 @@ def records_dir(cache_dir: str) -> Path:
     """Where prepared records are kept: `cache_dir`, or the user's cache folder."""
     if cache_dir:
         return Path(cache_dir)
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cl_facenet"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cl_facenet"
+    )

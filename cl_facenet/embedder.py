@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from cl_facenet.data.photos import PhotoLike, load_photo
+from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import FaceNet, create_model, unit_range
 from cl_facenet.models.layers import l2_normalize
 from cl_facenet.workdir import read_config
@@ -39,7 +40,19 @@ class Embedder:
 
         Photos are a uint8 array [N, H, W, 3] or a list of paths, Pillow images and
         uint8 arrays of any sizes; each is cropped to its central square and resized.
+
+        Raises:
+          InputError: one photo that is not in a list, or one that cannot be read.
         """
+        if not isinstance(photos, Sequence | np.ndarray) or isinstance(photos, str):
+            raise InputError(
+                f"{photos}: give a list of photos, as in embedder([photo])"
+            )
+        if isinstance(photos, np.ndarray) and photos.ndim != 4:
+            raise InputError(
+                f"an array of shape {list(photos.shape)}: give [photos, height, width, "
+                "3], or a list"
+            )
         images = [load_photo(photo, self.image_size) for photo in photos]
         if not images:
             return np.zeros((0, self.params["params"]["embedding"]["bias"].size), "f4")
@@ -65,7 +78,8 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
     """The pure function behind `Embedder.apply`."""
 
     def embed(params: Variables, images: jax.Array) -> jax.Array:
-        return l2_normalize(model.apply(params, unit_range(images), method="features"))
+        features: Any = model.apply(params, unit_range(images), method="features")
+        return l2_normalize(features)
 
     return embed
 

@@ -1,4 +1,4 @@
-"""What a trained model can do: results.json and the report, from its last checkpoint."""
+"""What a model can do: results.json and the report, from its last checkpoint."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +80,7 @@ def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
     """A function from indices of records to the network's outputs for them."""
 
     @jax.jit
-    def forward(variables: Any, images: jax.Array) -> dict[str, jax.Array]:
+    def forward(variables: Any, images: jax.Array) -> Any:
         return model.apply(variables, unit_range(images))
 
     variables = {name: state[name] for name in ("params", "batch_stats")}

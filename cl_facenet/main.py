@@ -29,7 +29,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         config = _parse(argv)
         validate(config)
-        {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](config)
+        {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](
+            config
+        )
     except InputError as error:
         print(f"cl_facenet: {error}", file=sys.stderr)
         return error.exit_status

@@ -76,8 +76,7 @@ class MetricsLog:
         """Waits for the metrics given last.
 
         Raises:
-          InputError: one of them, other than a ratio that may be undefined, is not
-            finite. It is named.
+          InputError: a loss or a norm is not finite; all such are named.
         """
         if self._pending is None:
             return
@@ -102,11 +101,10 @@ class MetricsLog:
 
 
 def _check_finite(step: int, metrics: Mapping[str, float]) -> None:
-    # The terms before their sum and the gradient, so that the first bad one is named.
-    suspects = sorted(metrics, key=lambda name: name in ("loss", "gradient_norm"))
-    for name in suspects:
-        if name.endswith(("loss", "norm")) and not math.isfinite(metrics[name]):
-            raise InputError(
-                f"{name} is {metrics[name]} at step {step}: training stopped, the last "
-                "good checkpoint is kept; lower optimizer.learning_rate or center.weight"
-            )
+    checked = {k: x for k, x in metrics.items() if k.endswith(("loss", "norm"))}
+    bad = [f"{name} {x}" for name, x in checked.items() if not math.isfinite(x)]
+    if bad:
+        raise InputError(
+            f"not finite at step {step}: {', '.join(bad)}; training stopped, the last "
+            "good checkpoint is kept: lower optimizer.learning_rate or center.weight"
+        )

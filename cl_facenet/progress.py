@@ -16,12 +16,13 @@ class PhotosPerSecond(rich.progress.ProgressColumn):
         self._batch_size = batch_size
 
     def render(self, task: rich.progress.Task) -> str:
+        """The cell of a task."""
         speed = task.finished_speed or task.speed
         return "" if speed is None else f"{speed * self._batch_size:.0f} photos/s"
 
 
 class Progress:
-    """A bar over the steps of a run; where there is no terminal, only its last state."""
+    """A bar over the steps of a run; without a terminal, only its last state."""
 
     def __init__(self, start_step: int, num_steps: int, batch_size: int) -> None:
         self._bar = rich.progress.Progress(

@@ -71,7 +71,9 @@ def make_train_step(
     itself: both terms to the features, then their sum through the network.
     """
     identity_loss = LOSSES[loss]
-    pulled = {"embedding": l2_normalize, "features": lambda features: features}[center_on]
+    pulled = {"embedding": l2_normalize, "features": lambda features: features}[
+        center_on
+    ]
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         images, labels, mask = unit_range(batch["image"]), batch["label"], batch["mask"]
@@ -89,8 +91,10 @@ def make_train_step(
             )
             return features, updates["batch_stats"]
 
-        def identity_term(head: Any, features: jax.Array) -> tuple[jax.Array, jax.Array]:
-            logits = model.apply({"params": head}, features, method="classify")
+        def identity_term(
+            head: Any, features: jax.Array
+        ) -> tuple[jax.Array, jax.Array]:
+            logits: Any = model.apply({"params": head}, features, method="classify")
             return identity_loss(logits, labels, mask), logits
 
         def center_term(features: jax.Array) -> jax.Array:
@@ -119,7 +123,7 @@ def make_train_step(
             "center_gradient_share": center_norm / (identity_norm + center_norm),
             "center_movement": movement,
             "within_between_ratio": within_between_ratio(x, own_centers, labels, mask),
-            "gradient_norm": optax.global_norm(grads),
+            "gradient_norm": optax.tree.norm(grads),
         }
         state = TrainState(
             step=state.step + 1,

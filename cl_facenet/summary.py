@@ -22,7 +22,9 @@ def summarize(model: FaceNet, image_size: int) -> Table:
     params = variables["params"]
     outputs = _output_shapes(model, variables, images)
 
-    table = Table("layer", "output", "parameters", title=f"{image_size}x{image_size} RGB")
+    table = Table(
+        "layer", "output", "parameters", title=f"{image_size}x{image_size} RGB"
+    )
     table.columns[2].justify = "right"
     for path, layer in _layers_in_order(model, images):
         table.add_row(path, outputs.get(path, ""), f"{count(layer):,}")
@@ -63,9 +65,9 @@ def _output_shapes(model: Module, variables: Any, images: Any) -> dict[str, str]
         return model.apply(variables, images, capture_intermediates=True)[1]
 
     captured = jax.eval_shape(run, variables, images)["intermediates"]
-    shapes = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(captured):
-        *modules, call, _ = [getattr(key, "key", None) for key in path]
-        if call == "__call__":
-            shapes["/".join(modules)] = str(list(leaf.shape))
+    shapes: dict[str, str] = {}
+    for path, array in jax.tree_util.tree_leaves_with_path(captured):
+        names = [str(getattr(key, "key", "")) for key in path]
+        module = "/".join(names[: names.index("__call__")])
+        shapes.setdefault(module, str(list(array.shape)))  # its first output
     return shapes

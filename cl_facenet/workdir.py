@@ -23,7 +23,9 @@ def read_config(workdir: Path) -> dict[str, Any]:
     """The resolved config that a workdir's run was started with."""
     path = workdir / "config.json"
     if not path.is_file():
-        raise InputError(f"{workdir} is not the directory of a run: no config.json in it")
+        raise InputError(
+            f"{workdir} is not the directory of a run: no config.json in it"
+        )
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:

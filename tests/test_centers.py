@@ -79,7 +79,9 @@ def test_absent_people_and_padded_rows_move_nothing(batch):
     absent = np.setdiff1d(np.arange(len(centers)), labels[mask])
     np.testing.assert_array_equal(moved[absent], centers[absent])
     junk = np.where(mask[:, None], x, 1e9).astype(np.float32)
-    np.testing.assert_array_equal(moved, update_centers(centers, junk, labels, mask, alpha)[0])
+    np.testing.assert_array_equal(
+        moved, update_centers(centers, junk, labels, mask, alpha)[0]
+    )
 
 
 @given(batches())

@@ -40,7 +40,7 @@ class FaceNet(nn.Module):
     def features(
         self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
     ) -> jax.Array:
-        """Images [B, H, W, 3] in [0, 1] -> features [B, D]; mask [B] marks real rows."""
+        """Images [B, H, W, 3] in [0, 1] -> features [B, D]; mask [B]: real rows."""
         if mask is None:
             mask = jnp.ones(images.shape[0], bool)
         return self.embedding(self.trunk(images, mask, train=train))
@@ -52,7 +52,7 @@ class FaceNet(nn.Module):
     def __call__(
         self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
     ) -> dict[str, jax.Array]:
-        """Images [B, H, W, 3] in [0, 1] -> features, embedding and, with a head, logits."""
+        """Images [B, H, W, 3] in [0, 1] -> features, embedding and, if any, logits."""
         features = self.features(images, mask, train=train)
         outputs = {"features": features, "embedding": l2_normalize(features)}
         if self.num_classes is not None:

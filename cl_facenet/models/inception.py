@@ -122,7 +122,12 @@ class InceptionTrunk(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        self._check(images.shape)
+        if images.ndim != 4 or images.shape[3] != 3:
+            raise InputError(
+                f"images of shape {list(images.shape)}: this network takes "
+                "[batch, height, width, 3]"
+            )
+        self.check_size(*images.shape[1:3])
         x = ConvBN(64, 7, 2, 3, name="stem_7x7")(images, mask, train=train)
         x = local_response_norm(max_pool(x, 3, 2, padding=1))
         x = ConvBN(64, 1, name="stem_1x1")(x, mask, train=train)
@@ -132,11 +137,10 @@ class InceptionTrunk(nn.Module):
             x = InceptionBlock(row, name=f"inception_{row.name}")(x, mask, train=train)
         return x.mean((1, 2))
 
-    def _check(self, shape: tuple[int, ...]) -> None:
-        fits = len(shape) == 4 and shape[3] == 3
-        if not fits or any(n % self.multiple_of or n < self.smallest for n in shape[1:3]):
+    def check_size(self, height: int, width: int) -> None:
+        """Raises InputError for images that the network cannot take."""
+        if any(n % self.multiple_of or n < self.smallest for n in (height, width)):
             raise InputError(
-                f"images of shape {list(shape)}: this network takes [batch, height, "
-                f"width, 3] with height and width multiples of {self.multiple_of}, "
-                f"{self.smallest} or more"
+                f"images of {height}x{width} pixels: this network takes multiples of "
+                f"{self.multiple_of}, {self.smallest} or more (data.image_size)"
             )

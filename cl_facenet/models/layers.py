@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-# Torch's default for convolutions and linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+# Torch's default for convolutions and linear layers: U(+-1/sqrt(fan_in)).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 EPSILON, MOMENTUM = 1e-5, 0.9  # of batch normalisation, Torch's
@@ -19,7 +19,9 @@ def _pad_space(x: jax.Array, padding: int, value: float = 0.0) -> jax.Array:
     return jnp.pad(x, ((0, 0), border, border, (0, 0)), constant_values=value)
 
 
-def _windows_along(x: jax.Array, axis: int, window: int, stride: int) -> list[jax.Array]:
+def _windows_along(
+    x: jax.Array, axis: int, window: int, stride: int
+) -> list[jax.Array]:
     """The `window` strided slices of x whose k-th holds element k of every window."""
     last = x.shape[axis] - window
     return [
@@ -69,7 +71,7 @@ def local_response_norm(x: jax.Array, alpha: float = 1e-4 / 5) -> jax.Array:
 
 
 def l2_normalize(x: jax.Array, epsilon: float = 1e-10) -> jax.Array:
-    """x / sqrt(sum x^2 + epsilon) along the last axis, in float32 (Torch's nn.Normalize)."""
+    """x / sqrt(sum x^2 + epsilon) along the last axis, float32 (Torch's Normalize)."""
     x = x.astype(jnp.float32)
     return x * jax.lax.rsqrt(jnp.sum(jnp.square(x), -1, keepdims=True) + epsilon)
 
@@ -236,7 +238,9 @@ class BatchNormReLU(nn.Module):
         running_var = self.variable("batch_stats", "var", jnp.ones, size)
         if not train:
             factor = scale * jax.lax.rsqrt(running_var.value + EPSILON)
-            return nn.relu(x * factor + (bias + (conv_bias - running_mean.value) * factor))
+            return nn.relu(
+                x * factor + (bias + (conv_bias - running_mean.value) * factor)
+            )
         weight = mask.astype(jnp.float32)[:, None, None, None]
         y, mean, var = normalize(x, scale, bias, weight)
         if not self.is_initializing():

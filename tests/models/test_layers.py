@@ -69,7 +69,9 @@ def test_l2_pool_of_ones_is_three():
 
 
 def test_l2_pool_of_nothing_has_gradient_zero():
-    gradient = jax.grad(lambda x: layers.l2_pool(x, 3, 1, 0).sum())(jnp.zeros((1, 4, 4, 1)))
+    gradient = jax.grad(lambda x: layers.l2_pool(x, 3, 1, 0).sum())(
+        jnp.zeros((1, 4, 4, 1))
+    )
     np.testing.assert_array_equal(gradient, 0)
 
 
@@ -105,7 +107,8 @@ def test_l2_normalize_gives_unit_rows_and_survives_zero():
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (7, 2, 3)]
+    ("kernel", "stride", "padding"),
+    [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (7, 2, 3)],
 )
 def test_conv_against_loops(kernel, stride, padding):
     x = normal(0, 2, 9, 8, 3)
@@ -142,9 +145,14 @@ class TestBatchNorm:
     def test_padded_rows_count_for_nothing(self):
         x = normal(0, 4, 3, 2, 5)
         padded = np.concatenate([x, np.full((3, 3, 2, 5), 1e3, np.float32)])
-        (y, stats), (alone, alone_stats) = self.run(padded, np.arange(7) < 4), self.run(x)
+        (y, stats), (alone, alone_stats) = (
+            self.run(padded, np.arange(7) < 4),
+            self.run(x),
+        )
         np.testing.assert_allclose(y[:4], alone, atol=1e-5)
-        for ours, theirs in zip(*map(jax.tree.leaves, (stats, alone_stats)), strict=True):
+        for ours, theirs in zip(
+            *map(jax.tree.leaves, (stats, alone_stats)), strict=True
+        ):
             np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
     def test_a_large_mean_costs_no_digits(self):

@@ -1,0 +1,88 @@
+"""Keys and the values they may take."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from cl_facenet.config import base, records_dir, validate
+from cl_facenet.errors import InputError, UsageError
+
+CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_file_is_valid(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for arguments in ((), ("synthetic",), ("some/folder",)):
+        validate(module.get_config(*arguments))
+
+
+def test_the_names_that_others_rely_on():
+    config = base().to_dict()
+    for key in (
+        *("seed", "batch_size", "num_epochs", "data.name", "data.path"),
+        *("data.image_size", "model.name", "model.graph", "model.embedding_size"),
+        *("loss.name", "center.weight", "center.alpha", "center.rule", "center.on"),
+        *("optimizer.name", "optimizer.learning_rate"),
+    ):
+        value = config
+        for part in key.split("."):
+            value = value[part]
+
+
+def test_the_data_behind_the_colon():
+    assert base("orl").data.name == "orl"
+    assert base("synthetic").data.name == "synthetic"
+    assert (base("my/photos").data.name, base("my/photos").data.path) == (
+        "folder",
+        "my/photos",
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batch_size", 0),
+        ("num_epochs", 0),
+        ("checkpoint_every_steps", 15),
+        ("data.name", "lfw2"),
+        ("data.verification_share", 1.5),
+        ("data.heldout_share", -0.1),
+        ("data.num_threads", 0),
+        ("data.augment.mirror", 2.0),
+        ("data.augment.shift", -1),
+        ("data.image_size", 97),
+        ("model.name", "nn5"),
+        ("model.graph", "caffe"),
+        ("model.embedding_size", 0),
+        ("loss.name", "hinge"),
+        ("center.weight", -1.0),
+        ("center.alpha", 1.5),
+        ("center.rule", "sandberg2"),
+        ("center.on", "logits"),
+        ("optimizer.name", "lion"),
+        ("optimizer.schedule", "linear"),
+        ("optimizer.warmup_epochs", 99.0),
+    ],
+)
+def test_a_value_that_no_run_could_use_is_named(key, value):
+    config = base()
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(InputError, match=key.split(".")[-1]):
+        validate(config)
+
+
+def test_a_folder_needs_a_path():
+    config = base()
+    config.data.name = "folder"
+    with pytest.raises(UsageError, match=r"data\.path"):
+        validate(config)
+
+
+def test_where_records_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert records_dir("") == tmp_path / "cl_facenet"
+    assert records_dir("elsewhere") == Path("elsewhere")

@@ -1,0 +1,132 @@
+"""The embedder is the trained model, to the last bit, whatever it is given."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import TinyTrunk, tiny_config
+
+import cl_facenet
+from cl_facenet.build import build_data, build_model
+from cl_facenet.checkpoint import restore_parts
+from cl_facenet.data.synthetic import draw_photo
+from cl_facenet.embedder import abstract_variables
+from cl_facenet.errors import InputError
+from cl_facenet.models.facenet import TRUNKS, unit_range
+from cl_facenet.train import train
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """(config, workdir) of a finished run of the tiny network."""
+    TRUNKS["tiny"] = TinyTrunk()
+    config = tiny_config(tmp_path_factory.mktemp("cache"), num_epochs=4)
+    workdir = tmp_path_factory.mktemp("run")
+    train(config, workdir)
+    yield config, workdir
+    del TRUNKS["tiny"]
+
+
+@pytest.fixture
+def embedder(run):
+    return cl_facenet.load(run[1])
+
+
+def test_the_embedding_is_the_trained_model_s_to_the_last_bit(run, embedder):
+    config, workdir = run
+    records, split = build_data(config)
+    model = build_model(config, len(split.train_people))
+    like = abstract_variables(model, config.data.image_size)
+    state, _ = restore_parts(workdir / "checkpoints", like)
+    images = records.images(range(16))
+    outputs = jax.jit(lambda v, x: model.apply(v, unit_range(x)))(state, images)
+    np.testing.assert_array_equal(embedder(images), outputs["embedding"])
+    assert "logits" in outputs
+
+
+def test_the_head_is_gone(embedder):
+    assert set(embedder.params["params"]) == {"trunk", "embedding"}
+
+
+def test_apply_is_a_pure_function_of_its_params(embedder):
+    images = np.random.default_rng(0).random((3, 32, 32, 3), np.float32)
+    vectors = jax.jit(embedder.apply)(embedder.params, images)
+    gradient = jax.grad(lambda x: embedder.apply(embedder.params, x)[0, 0])(images)
+    assert vectors.shape == (3, 8)
+    assert np.isfinite(gradient).all()
+    assert np.any(gradient[0])
+    assert not np.any(gradient[1:])  # in evaluation photos do not see each other
+
+
+def test_photos_of_all_kinds_and_sizes(embedder, tmp_path):
+    photo = draw_photo(0, 1, 2)
+    photo.save(tmp_path / "face.png")
+    kinds = [
+        photo,
+        np.asarray(photo),
+        tmp_path / "face.png",
+        str(tmp_path / "face.png"),
+    ]
+    vectors = embedder([*kinds, photo.resize((300, 200)), photo.convert("L")])
+    assert vectors.shape == (6, 8)
+    assert vectors.dtype == np.float32
+    for vector in vectors[1:4]:
+        np.testing.assert_array_equal(vector, vectors[0])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("number", [0, 1, 5, 70])
+def test_any_number_of_photos(embedder, number):
+    images = np.random.default_rng(0).integers(0, 256, (70, 32, 32, 3), dtype=np.uint8)
+    vectors = embedder(images[:number])
+    assert vectors.shape == (number, 8)
+    np.testing.assert_allclose(vectors, embedder(images)[:number], atol=1e-6)
+
+
+def test_distance_is_squared_euclidean(embedder):
+    a, b = embedder([draw_photo(0, 0, 0), draw_photo(0, 1, 0)])
+    assert embedder.distance(a, a) == 0
+    assert embedder.distance(a, b) == pytest.approx(2 - 2 * a @ b, abs=1e-6)
+    assert embedder.distance(np.array([1.0, 0]), np.array([-1.0, 0])) == 4
+
+
+def test_bad_photos_are_named(embedder, tmp_path):
+    (tmp_path / "text.jpg").write_text("not a photo")
+    with pytest.raises(InputError, match=r"text\.jpg"):
+        embedder([tmp_path / "text.jpg"])
+    with pytest.raises(InputError):
+        embedder([np.zeros((32, 32, 3), np.float32)])
+
+
+def test_nothing_trained_there(run, tmp_path):
+    with pytest.raises(InputError, match=r"no config\.json"):
+        cl_facenet.load(tmp_path)
+    (tmp_path / "config.json").write_text((run[1] / "config.json").read_text())
+    with pytest.raises(InputError, match="holds no checkpoint: train first"):
+        cl_facenet.load(tmp_path)
+
+
+def test_a_config_of_another_model_is_refused(run, tmp_path):
+    workdir = run[1]
+    (tmp_path / "checkpoints").symlink_to(workdir / "checkpoints")
+    text = (workdir / "config.json").read_text()
+    other = text.replace('"embedding_size": 8', '"embedding_size": 16')
+    (tmp_path / "config.json").write_text(other)
+    with pytest.raises(InputError, match=r"embedding/bias is \[8\] there, \[16\] here"):
+        cl_facenet.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [
+        Image.new("RGB", (32, 32)),
+        "face.jpg",
+        Path("face.jpg"),
+        np.zeros((32, 32, 3), "u1"),
+    ],
+)
+def test_one_photo_is_not_a_list_of_photos(embedder, photo):
+    with pytest.raises(InputError, match="list"):
+        embedder(photo)

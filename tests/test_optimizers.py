@@ -1,0 +1,94 @@
+"""Schedules by their values; optimizers by one step worked by hand."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from cl_facenet.errors import UsageError
+from cl_facenet.optimizers import kernels, make_optimizer, make_schedule
+
+SETTINGS = {
+    "num_steps": 100,
+    "warmup_steps": 10,
+    "decay_steps": (40, 80),
+    "decay_factor": 0.1,
+}
+PARAMS = {
+    "conv": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])},
+    "bn": {"scale": jnp.array([2.0]), "bias": jnp.array([2.0])},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("constant", {0: 0, 5: 0.05, 10: 0.1, 99: 0.1}),
+        ("cosine", {0: 0, 5: 0.05, 10: 0.1, 55: 0.05, 100: 0}),
+        ("step", {5: 0.05, 10: 0.1, 39: 0.1, 40: 0.01, 79: 0.01, 80: 0.001}),
+    ],
+)
+def test_schedules(name, values):
+    schedule = make_schedule(name, 0.1, **SETTINGS)
+    for step, value in values.items():
+        assert schedule(step) == pytest.approx(value, abs=1e-7)
+
+
+def test_no_warm_up():
+    schedule = make_schedule("constant", 0.1, **SETTINGS | {"warmup_steps": 0})
+    assert schedule(0) == pytest.approx(0.1)
+
+
+def step_of(name, weight_decay):
+    tx = make_optimizer(
+        name, optax.constant_schedule(0.1), momentum=0.9, weight_decay=weight_decay
+    )
+    grads = {layer: {k: jnp.ones(1) for k in PARAMS[layer]} for layer in PARAMS}
+    state = tx.init(PARAMS)
+    updates = []
+    for _ in range(2):
+        update, state = tx.update(grads, state, PARAMS)
+        updates.append(update["conv"])
+        np.testing.assert_array_equal(update["conv"]["bias"], update["bn"]["bias"])
+        np.testing.assert_array_equal(update["conv"]["bias"], update["bn"]["scale"])
+    return updates
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("adam", -0.1, -0.1),
+        ("sgd", -0.1, -0.19),  # the second has .9 of the first's velocity
+        ("adagrad", -0.1 / np.sqrt(1.1), -0.1 / np.sqrt(2.1)),  # from optax's 0.1
+    ],
+)
+def test_two_steps_on_a_gradient_of_one(name, first, second):
+    updates = step_of(name, weight_decay=0.0)
+    np.testing.assert_allclose(updates[0]["bias"], first, rtol=1e-4)
+    np.testing.assert_allclose(updates[1]["bias"], second, rtol=1e-4)
+    np.testing.assert_allclose(updates[0]["kernel"], first, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "kernel"), [("adam", -0.1 * (1 + 0.5 * 2)), ("sgd", -0.1 * (1 + 0.5 * 2))]
+)
+def test_decay_is_on_kernels_only(name, kernel):
+    updates = step_of(name, weight_decay=0.5)
+    np.testing.assert_allclose(updates[0]["kernel"], kernel, rtol=1e-5)
+    np.testing.assert_allclose(updates[0]["bias"], -0.1, rtol=1e-5)
+
+
+def test_kernels():
+    assert kernels(PARAMS) == {
+        "conv": {"kernel": True, "bias": False},
+        "bn": {"scale": False, "bias": False},
+    }
+
+
+def test_unknown_names_are_named():
+    with pytest.raises(UsageError, match=r"optimizer\.schedule is 'linear'"):
+        make_schedule("linear", 0.1, **SETTINGS)
+    with pytest.raises(UsageError, match=r"optimizer\.name is 'lion'"):
+        make_optimizer(
+            "lion", optax.constant_schedule(0.1), momentum=0.9, weight_decay=0
+        )

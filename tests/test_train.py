@@ -1,0 +1,297 @@
+"""A run from the command line: what it writes, how it goes on, how it refuses."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from cl_facenet.checkpoint import restore_parts
+from cl_facenet.data.synthetic import draw_photo
+from cl_facenet.errors import InputError, UsageError
+from cl_facenet.metrics import read_metrics
+from cl_facenet.state import create_state
+from cl_facenet.train import train
+
+ROOT = Path(__file__).parent.parent
+TINY = Path(__file__).parent / "tiny.py"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def config(tiny, cache):
+    return tiny_config(cache)
+
+
+def state_of(workdir, config):
+    """All arrays of the newest checkpoint."""
+    from cl_facenet.build import build_data, build_model, build_optimizer
+
+    _, split = build_data(config)
+    model = build_model(config, len(split.train_people))
+    tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
+    like = create_state(model, tx, config.data.image_size, config.seed)
+    names = ("params", "batch_stats", "opt_state", "centers", "step")
+    return restore_parts(
+        workdir / "checkpoints", {name: getattr(like, name) for name in names}
+    )
+
+
+def assert_same_runs(one, other, config):
+    """Bit for bit: every array of the state, every metric but the speed."""
+    import jax
+
+    (state, step), (other_state, other_step) = (
+        state_of(d, config) for d in (one, other)
+    )
+    assert step == other_step
+    jax.tree.map(np.testing.assert_array_equal, state, other_state)
+    rows, other_rows = (read_metrics(d / "metrics.jsonl") for d in (one, other))
+    for row in rows + other_rows:
+        del row["train/photos_per_second"]
+    assert rows == other_rows
+
+
+def test_a_run_writes_what_the_contract_says(config, tmp_path):
+    results = train(config, tmp_path / "run")
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoints",
+        "results.json",
+        "report",
+    }
+    assert json.loads((tmp_path / "run/results.json").read_text()) == results
+    assert json.loads((tmp_path / "run/config.json").read_text())["batch_size"] == 6
+    assert (tmp_path / "run/report/index.html").exists()
+    num_steps = 4 * 4 * 8 // 6 + 1  # 4 people x 4 photos x 8 epochs, 6 a batch
+    assert results["step"] == num_steps
+    assert set(results["classification"]) == {
+        *("accuracy", "precision", "recall", "f1", "num_images", "num_classes")
+    }
+    assert set(results["verification"]) == {
+        *("accuracy_mean", "accuracy_std", "auc", "eer", "tar_at_far", "threshold"),
+        *("num_pairs", "num_people", "protocol"),
+    }
+    assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
+    data = results["data"]
+    assert len(data["train_people"]) == 4
+    assert len(data["verification_people"]) == 2
+    assert not set(data["train_people"]) & set(data["verification_people"])
+
+
+def test_metrics_are_means_of_every_interval(config, tmp_path):
+    train(config, tmp_path)
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    assert [row["step"] for row in rows] == [*range(2, 23, 2)]
+    expected = {
+        *("loss", "softmax_loss", "center_loss", "accuracy", "center_gradient_share"),
+        *("center_movement", "within_between_ratio", "gradient_norm", "learning_rate"),
+        "photos_per_second",
+    }
+    assert set(rows[-1]) == {"step"} | {f"train/{name}" for name in expected}
+    for row in rows:
+        terms = row["train/softmax_loss"] + row["train/center_loss"]
+        assert row["train/loss"] == pytest.approx(terms, rel=1e-5)
+
+
+def test_the_same_config_gives_the_same_run(config, tmp_path):
+    for name in ("one", "other"):
+        train(config, tmp_path / name)
+    assert_same_runs(tmp_path / "one", tmp_path / "other", config)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
+    results = train(config, tmp_path)
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    assert train(config, tmp_path) == results
+    assert "is finished: nothing to train" in capsys.readouterr().err
+    assert {
+        p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()
+    } == before
+
+
+def run_tiny(workdir, cache):
+    command = [sys.executable, str(TINY), str(workdir), str(cache)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+    )
+
+
+def test_killed_and_resumed_is_bit_for_bit_uninterrupted(config, cache, tmp_path):
+    """kill -9 between two checkpoints and within an epoch, then the same command."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+
+    process = run_tiny(broken, cache)
+    deadline = time.monotonic() + 120
+    metrics = broken / "metrics.jsonl"
+    while not (metrics.exists() and '"step": 10' in metrics.read_text()):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (broken / "results.json").exists()
+    done = max(
+        int(p.name) for p in (broken / "checkpoints").iterdir() if p.name.isdigit()
+    )
+    assert 4 <= done < 22
+
+    output, _ = (again := run_tiny(broken, cache)).communicate(timeout=120)
+    assert again.returncode == 0, output
+    assert f"steps {done} to 22" in output
+    assert_same_runs(whole, broken, config)
+    results = [(d / "results.json").read_text() for d in (whole, broken)]
+    assert results[0] == results[1]
+
+
+def test_a_workdir_of_another_config_is_refused(config, tmp_path):
+    train(config, tmp_path)
+    config.center.alpha = 0.25
+    with pytest.raises(UsageError, match=r"center.alpha \(0.5 there, 0.25 here\)"):
+        train(config, tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(
+    config, tmp_path
+):
+    config.optimizer.name = "sgd"
+    config.optimizer.learning_rate = 1e30
+    config.optimizer.warmup_epochs = 0.0
+    config.log_every_steps = config.checkpoint_every_steps = 1
+    with pytest.raises(
+        InputError, match=r"not finite at step \d+: .*softmax_loss (nan|inf)"
+    ):
+        train(config, tmp_path)
+    assert not (tmp_path / "results.json").exists()
+    for row in read_metrics(tmp_path / "metrics.jsonl"):
+        assert np.isfinite(row["train/loss"])
+    state, step = state_of(tmp_path, config)
+    assert step >= 1
+    assert np.isfinite(state["centers"]).all()
+
+
+def test_nobody_for_verification_and_nothing_held_out(config, tmp_path):
+    config.data.verification_share = config.data.heldout_share = 0.0
+    config.num_epochs = 1
+    results = train(config, tmp_path)
+    assert results["classification"] is None
+    assert results["verification"] is None
+    assert len(results["data"]["train_people"]) == 6
+
+
+def main(*arguments, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, "-m", "cl_facenet.main", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        timeout=300,
+        env=os.environ | {"COLUMNS": "200"},
+    )
+
+
+def folder_of_faces(path, people=4, photos=3):
+    for person in range(people):
+        (path / f"person {person}").mkdir(parents=True)
+        for photo in range(photos):
+            draw_photo(0, person, photo).save(path / f"person {person}/{photo}.jpg")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        ([], 2, "name a config: --config=configs/nn4.py"),
+        (
+            ["--config=configs/nn4.py", "--config.fo=1"],
+            2,
+            "--config.fo=1: no such config key",
+        ),
+        (
+            ["--config=configs/nn4.py", "--config.center.alhpa=1"],
+            2,
+            "--config.center.alhpa=1: no such config key",
+        ),
+        (
+            ["--config=configs/nn4.py", "--config.batch_size=x"],
+            2,
+            "--config.batch_size=x",
+        ),
+        (
+            ["--config=configs/nn4.py", "--config.center.alpha=2"],
+            2,
+            "center.alpha is 2",
+        ),
+        (
+            ["--config=configs/none.py"],
+            2,
+            "No such file or directory: 'configs/none.py'",
+        ),
+        (["--config=configs/nn4.py", "--mode=play"], 2, "--mode=play"),
+        (
+            ["--config=configs/nn4.py", "--speed=9"],
+            2,
+            "Unknown command line flag 'speed'",
+        ),
+        (["--config=configs/nn4.py:no/such/folder"], 1, "no/such/folder"),
+    ],
+)
+def test_a_bad_command_is_one_line_and_a_status(arguments, status, says, tmp_path):
+    process = main(*arguments, f"--workdir={tmp_path / 'run'}")
+    assert process.returncode == status
+    assert process.stderr.count("\n") == 1
+    assert process.stderr.startswith("cl_facenet: ")
+    assert says in process.stderr
+
+
+def test_bad_folders_are_one_line_each(tmp_path):
+    (tmp_path / "empty").mkdir()
+    faces = folder_of_faces(tmp_path / "faces")
+    bad = faces / "person 1" / "1.jpg"
+    bad.write_bytes(bad.read_bytes()[:-200])
+    for folder, says in (("empty", "empty"), ("faces", "person 1/1.jpg")):
+        process = main(
+            f"--config={ROOT / 'configs/nn4.py'}:{folder}",
+            f"--config.data.cache_dir={tmp_path / 'cache'}",
+            cwd=tmp_path,
+        )
+        assert process.returncode == 1
+        assert process.stderr.count("\n") == 1, process.stderr
+        assert re.search(f"cl_facenet: .*{re.escape(says)}", process.stderr)
+        assert not list((tmp_path / "cache").rglob("*.array_record*"))
+
+
+def test_the_real_network_on_a_folder_of_photos(tmp_path):
+    """The plain command, shortened; then the embedder, evaluation, and the end."""
+    folder_of_faces(tmp_path / "my faces", people=6, photos=5)
+    arguments = (
+        f"--config={ROOT / 'configs/nn4.py'}:my faces",
+        "--config.num_epochs=1",
+        "--config.batch_size=8",
+        "--config.optimizer.warmup_epochs=0.0",
+        f"--config.data.cache_dir={tmp_path / 'cache'}",
+    )
+    trained = main(*arguments, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert "photos/s" in trained.stderr
+    assert "area under the ROC" in trained.stdout
+    workdir = tmp_path / "runs" / "nn4-my faces"
+    results = json.loads((workdir / "results.json").read_text())
+    assert results["verification"]["num_pairs"] == 45  # of 2 people's 10 photos
+
+    again = main(*arguments, "--mode=evaluate", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((workdir / "results.json").read_text()) == results

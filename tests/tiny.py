@@ -1,0 +1,51 @@
+"""A network and a config that train in seconds; as a program, a run of them.
+
+python tests/tiny.py WORKDIR CACHE_DIR
+"""
+
+import sys
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from cl_facenet.config import base
+from cl_facenet.models import facenet
+from cl_facenet.models.layers import ConvBN
+from cl_facenet.train import train
+
+
+class TinyTrunk(nn.Module):
+    """A trunk for tests of what is around it: compiles in a second."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        x = ConvBN(16, 7, 6, 3, name="conv1")(images, mask, train=train)
+        x = ConvBN(32, 3, 4, 1, name="conv2")(x, mask, train=train)
+        return jnp.reshape(x, (x.shape[0], -1))
+
+    def check_size(self, height: int, width: int) -> None:
+        """Takes any."""
+
+
+def tiny_config(cache_dir, **changes):
+    config = base("synthetic")
+    config.data.cache_dir = str(cache_dir)
+    config.data.image_size = 32
+    config.data.synthetic.num_people = 6
+    config.data.synthetic.photos_per_person = 5
+    config.model.name = "tiny"
+    config.model.embedding_size = 8
+    config.batch_size = 6
+    config.num_epochs = 8
+    config.log_every_steps = 2
+    config.checkpoint_every_steps = 4
+    config.optimizer.warmup_epochs = 1.0
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+if __name__ == "__main__":
+    facenet.TRUNKS["tiny"] = TinyTrunk()
+    train(tiny_config(sys.argv[2]), Path(sys.argv[1]))
