@@ -1,19 +1,23 @@
-"""From a config to the parts of a run: data, network, optimizer."""
+"""From a config to the parts of a run: data, network, optimizer, step, batches."""
 
+import grain
 import jax
 import numpy as np
 import optax
 from ml_collections import ConfigDict
 
 from cl_facenet.config import records_dir
+from cl_facenet.data.augment import Augment
 from cl_facenet.data.folder import folder_source
 from cl_facenet.data.orl import orl_source
+from cl_facenet.data.pipeline import Batch, train_batches
 from cl_facenet.data.records import Records, prepare
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
+from cl_facenet.state import TrainStep, make_train_step
 
 
 def build_data(config: ConfigDict) -> tuple[Records, Split]:
@@ -69,3 +73,34 @@ def build_optimizer(
         opt.name, schedule, momentum=opt.momentum, weight_decay=opt.weight_decay
     )
     return optimizer, np.asarray(jax.vmap(schedule)(np.arange(num_steps)))
+
+
+def build_train_step(
+    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
+) -> TrainStep:
+    """The config's jitted train step."""
+    return make_train_step(
+        model,
+        tx,
+        loss=config.loss.name,
+        center_weight=config.center.weight,
+        center_alpha=config.center.alpha,
+        center_rule=config.center.rule,
+        center_on=config.center.on,
+    )
+
+
+def build_batches(
+    config: ConfigDict, records: Records, split: Split
+) -> grain.DatasetIterator[Batch]:
+    """The training batches, augmented as the config says."""
+    return train_batches(
+        records,
+        split.train_indices,
+        split.train_labels,
+        batch_size=config.batch_size,
+        num_epochs=config.num_epochs,
+        seed=config.seed,
+        augment=Augment(**config.data.augment),
+        num_threads=config.data.num_threads,
+    )

@@ -48,6 +48,9 @@ def update_centers(
     return centers_cd.at[people_p].add(-step_pd, mode="drop"), moved
 
 
+RULES = {"paper": update_centers}
+
+
 def within_between_ratio(
     x_bd: jax.Array, centers_bd: jax.Array, labels_b: jax.Array, mask_b: jax.Array
 ) -> jax.Array:

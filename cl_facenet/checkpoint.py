@@ -73,7 +73,10 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
     """
     if not directory.is_dir():
         raise InputError(f"{directory} holds no checkpoint: train first")
-    handlers = {"state": ocp.PyTreeCheckpointHandler()}
+    handlers = {
+        "state": ocp.PyTreeCheckpointHandler(),
+        "data": ocp.JsonCheckpointHandler(),
+    }
     with ocp.CheckpointManager(directory.absolute(), item_handlers=handlers) as manager:
         step = manager.latest_step()
         if step is None:

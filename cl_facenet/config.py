@@ -7,8 +7,10 @@ from typing import Any
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
+from cl_facenet.centers import RULES
 from cl_facenet.data.augment import Augment
 from cl_facenet.errors import UsageError
+from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model
 
 
@@ -22,7 +24,7 @@ def base(data: str = "orl") -> ConfigDict:
         {
             "seed": 0,  # of the parameters, the split, the order and the augmentation
             "batch_size": 32,  # photos
-            "num_epochs": 40,  # times that every training photo is seen
+            "num_epochs": 32,  # times that every training photo is seen
             "log_every_steps": 10,
             "checkpoint_every_steps": 100,  # a multiple of log_every_steps
             "data": {
@@ -49,11 +51,11 @@ def base(data: str = "orl") -> ConfigDict:
                 "name": "nn4.small2",
                 "graph": "openface",
                 "embedding_size": 128,
-                "logit_scale": 16.0,  # unit embeddings times this enter the classifier
+                "logit_scale": 8.0,  # unit embeddings times this enter the classifier
             },
             "loss": {"name": "softmax"},
             "center": {
-                "weight": 0.1,  # lambda, of half the mean ||x - c||^2; 0: softmax alone
+                "weight": 1.0,  # lambda, of half the mean ||x - c||^2; 0: softmax alone
                 "alpha": 0.5,  # the centers' own step, 0 (still) to 1
                 "rule": "paper",
                 "on": "embedding",  # x: `embedding` (unit) or `features` (before it)
@@ -117,8 +119,8 @@ def validate(config: ConfigDict) -> None:
     _between(config, "model.embedding_size", 1, infinity)
     model = create_model(**config.model, num_classes=None)
     model.trunk.check_size(config.data.image_size, config.data.image_size)
-    _choice(config, "loss.name", "softmax")
-    _choice(config, "center.rule", "paper")
+    _choice(config, "loss.name", *LOSSES)
+    _choice(config, "center.rule", *RULES)
     _choice(config, "center.on", "embedding", "features")
     _between(config, "center.weight", 0, infinity)
     _between(config, "center.alpha", 0, 1)

@@ -16,7 +16,8 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.embedder import abstract_variables
 from cl_facenet.evaluation.classification import Classification, classify
-from cl_facenet.evaluation.report import EmbeddingMap, write_report
+from cl_facenet.evaluation.figures import EmbeddingMap
+from cl_facenet.evaluation.report import write_report
 from cl_facenet.evaluation.verification import (
     Verification,
     all_pairs,
@@ -41,7 +42,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: no checkpoint, or data that cannot be used.
       UsageError: the workdir is another config's.
     """
-    workdirs.claim(workdir, config.to_dict())
+    workdirs.check_config(workdir, config.to_dict())
     records, split = build_data(config)
     model = build_model(config, len(split.train_people))
     like = abstract_variables(model, config.data.image_size)

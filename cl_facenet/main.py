@@ -1,5 +1,6 @@
 """Trains, evaluates or summarizes: python -m cl_facenet.main --config=configs/nn4.py"""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,11 +49,7 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
         if config is not None:
             config.lock()  # raises if the file could not be loaded
     except (AttributeError, KeyError) as error:
-        key = str(error.args[0]).strip("'\"")
-        flag = next((a for a in argv if a.split("=")[0].endswith(f".{key}")), key)
-        raise UsageError(
-            f"{flag}: no such config key; cl_facenet/config.py lists them all"
-        ) from error
+        raise UsageError(_unknown_key(str(error.args[0]), argv)) from error
     except (flags.Error, OSError, TypeError, ValueError) as error:
         # Of a config file that cannot be loaded, absl gives the whole traceback.
         raise UsageError(str(error).strip().splitlines()[-1].strip()) from error
@@ -61,6 +58,15 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
     if config is None:
         raise UsageError("name a config: --config=configs/nn4.py")
     return config
+
+
+def _unknown_key(says: str, argv: Sequence[str]) -> str:
+    """ml_collections' complaint about a key, with the flag that it came in."""
+    key = re.findall(r"\w+", says)[0]
+    flag = next((a for a in argv if a.split("=")[0].endswith(f".{key}")), key)
+    near = re.search(r'Did you mean "(\w+)"', says)
+    hint = f"did you mean {near[1]}?" if near else "cl_facenet/config.py lists them all"
+    return f"{flag}: no such config key; {hint}"
 
 
 def _workdir(config: ConfigDict) -> Path:

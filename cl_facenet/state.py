@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cl_facenet.centers import center_loss, update_centers, within_between_ratio
+from cl_facenet.centers import RULES, center_loss, within_between_ratio
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.models.layers import l2_normalize
@@ -29,6 +29,9 @@ class TrainState:
     batch_stats: Any
     opt_state: optax.OptState
     centers: jax.Array
+
+
+TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
 def create_state(
@@ -59,8 +62,9 @@ def make_train_step(
     loss: str,
     center_weight: float,
     center_alpha: float,
+    center_rule: str,
     center_on: str,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+) -> TrainStep:
     """The jitted step. It donates its state: use the one it returns.
 
     Loss = identity loss + center_weight * half the mean ||x - c||^2, with the centers
@@ -70,7 +74,7 @@ def make_train_step(
     The backward pass is in two parts, because what each term sends back is wanted by
     itself: both terms to the features, then their sum through the network.
     """
-    identity_loss = LOSSES[loss]
+    identity_loss, update_centers = LOSSES[loss], RULES[center_rule]
     pulled = {"embedding": l2_normalize, "features": lambda features: features}[
         center_on
     ]

@@ -8,16 +8,21 @@ import jax
 from ml_collections import ConfigDict
 
 from cl_facenet import workdir as workdirs
-from cl_facenet.build import build_data, build_model, build_optimizer
+from cl_facenet.build import (
+    build_batches,
+    build_data,
+    build_model,
+    build_optimizer,
+    build_train_step,
+)
 from cl_facenet.checkpoint import Checkpoints
-from cl_facenet.data.augment import Augment
-from cl_facenet.data.pipeline import num_batches, train_batches
+from cl_facenet.data.pipeline import num_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.evaluate import evaluate
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.progress import Progress
-from cl_facenet.state import create_state, make_train_step
+from cl_facenet.state import create_state
 
 
 def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -27,7 +32,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: unusable data, or a loss that is not finite.
       UsageError: the workdir is another config's.
     """
-    workdirs.claim(workdir, config.to_dict())
+    if workdirs.is_run(workdir):
+        workdirs.check_config(workdir, config.to_dict())
     finished = workdirs.read_results(workdir)
     if finished is not None:
         print(f"{workdir} is finished: nothing to train", file=sys.stderr)
@@ -40,25 +46,10 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     tx, learning_rates = build_optimizer(
         config, num_photos=num_photos, num_steps=num_steps
     )
-    train_step = make_train_step(
-        model,
-        tx,
-        loss=config.loss.name,
-        center_weight=config.center.weight,
-        center_alpha=config.center.alpha,
-        center_on=config.center.on,
-    )
+    train_step = build_train_step(config, model, tx)
     state = create_state(model, tx, config.data.image_size, config.seed)
-    batches = train_batches(
-        records,
-        split.train_indices,
-        split.train_labels,
-        batch_size=config.batch_size,
-        num_epochs=config.num_epochs,
-        seed=config.seed,
-        augment=Augment(**config.data.augment),
-        num_threads=config.data.num_threads,
-    )
+    batches = build_batches(config, records, split)
+    workdirs.claim(workdir, config.to_dict())  # not before all of the above is right
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.latest_step is not None:
             state, position = checkpoints.restore(like=state)

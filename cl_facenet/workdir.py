@@ -19,13 +19,18 @@ def write_json(path: Path, content: Any) -> None:
     os.replace(partial, path)
 
 
+def is_run(workdir: Path) -> bool:
+    """Whether a run was started there."""
+    return (workdir / "config.json").is_file()
+
+
 def read_config(workdir: Path) -> dict[str, Any]:
     """The resolved config that a workdir's run was started with."""
-    path = workdir / "config.json"
-    if not path.is_file():
+    if not is_run(workdir):
         raise InputError(
             f"{workdir} is not the directory of a run: no config.json in it"
         )
+    path = workdir / "config.json"
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
@@ -39,16 +44,20 @@ def read_results(workdir: Path) -> dict[str, Any] | None:
 
 
 def claim(workdir: Path, config: Mapping[str, Any]) -> None:
-    """Makes the workdir this config's, or refuses one that is another's.
-
-    Raises:
-      UsageError: the workdir was started with other values, which are named.
-    """
-    config = json.loads(json.dumps(config))  # tuples to lists, as they will be read
-    if not (workdir / "config.json").exists():
+    """Makes the workdir this config's run, if it is not already."""
+    if not is_run(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / "config.json", config)
-        return
+
+
+def check_config(workdir: Path, config: Mapping[str, Any]) -> None:
+    """Refuses a workdir whose run was started with another config.
+
+    Raises:
+      InputError: no run there.
+      UsageError: the config differs; the keys are named.
+    """
+    config = json.loads(json.dumps(config))  # tuples to lists, as they are read
     there, here = dict(_flat(read_config(workdir))), dict(_flat(config))
     differing = [
         f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"

@@ -14,6 +14,7 @@ from cl_facenet.state import create_state, make_train_step
 
 CLASSES, SIZE = 5, 32
 SETTINGS = {"center_weight": 0.5, "center_alpha": 0.5, "center_on": "embedding"}
+RULE = {"loss": "softmax", "center_rule": "paper"}
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def plain_step(model, tx, state, batch, center_weight, center_alpha, center_on):
 def test_the_step_is_that_of_one_loss_and_one_gradient(model, tx, center_on):
     settings = SETTINGS | {"center_on": center_on}
     ours = theirs = create_state(model, tx, SIZE, seed=0)
-    step = make_train_step(model, tx, loss="softmax", **settings)
+    step = make_train_step(model, tx, **RULE, **settings)
     for seed in range(3):
         theirs, loss = plain_step(model, tx, theirs, batch_of(seed), **settings)
         ours, metrics = step(jax.tree.map(jnp.copy, ours), batch_of(seed))
@@ -96,7 +97,7 @@ def test_lambda_zero_is_plain_softmax_and_the_centers_still_follow(model, tx):
         step = make_train_step(
             model,
             tx,
-            loss="softmax",
+            **RULE,
             **SETTINGS | {"center_weight": 0.0, "center_alpha": alpha},
         )
         state = create_state(model, tx, SIZE, seed=0)
@@ -121,7 +122,7 @@ def test_no_optimizer_sees_the_centers(model, tx):
 
 
 def test_padded_rows_change_nothing(model, tx):
-    step = make_train_step(model, tx, loss="softmax", **SETTINGS)
+    step = make_train_step(model, tx, **RULE, **SETTINGS)
     batch, state = batch_of(0), create_state(model, tx, SIZE, seed=0)
     padded = ~batch["mask"]
     junk = {name: array.copy() for name, array in batch.items()}
@@ -137,7 +138,7 @@ def test_gradient_share_grows_with_lambda(model, tx):
     shares = []
     for weight in (0.1, 1.0, 10.0):
         step = make_train_step(
-            model, tx, loss="softmax", **SETTINGS | {"center_weight": weight}
+            model, tx, **RULE, **SETTINGS | {"center_weight": weight}
         )
         state = create_state(model, tx, SIZE, seed=0)
         # At the origin, where they start, centers pull along x: not to be seen after
@@ -152,7 +153,7 @@ def test_gradient_share_grows_with_lambda(model, tx):
 
 
 def test_the_step_donates_its_state_and_compiles_once(model, tx):
-    step = make_train_step(model, tx, loss="softmax", **SETTINGS)
+    step = make_train_step(model, tx, **RULE, **SETTINGS)
     state = create_state(model, tx, SIZE, seed=0)
     with jax.transfer_guard_device_to_host("disallow"):
         for seed in range(3):
@@ -163,7 +164,7 @@ def test_the_step_donates_its_state_and_compiles_once(model, tx):
 
 
 def test_training_learns(model, tx):
-    step = make_train_step(model, tx, loss="softmax", **SETTINGS)
+    step = make_train_step(model, tx, **RULE, **SETTINGS)
     state = create_state(model, tx, SIZE, seed=0)
     ratios, losses = [], []
     for _ in range(60):
@@ -175,7 +176,7 @@ def test_training_learns(model, tx):
 
 
 def test_the_embedding_is_of_unit_length_and_centers_come_near_it(model, tx):
-    step = make_train_step(model, tx, loss="softmax", **SETTINGS)
+    step = make_train_step(model, tx, **RULE, **SETTINGS)
     state = create_state(model, tx, SIZE, seed=0)
     batch = batch_of(0)
     for _ in range(60):

@@ -16,6 +16,7 @@ from tiny import tiny_config
 from cl_facenet.checkpoint import restore_parts
 from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.evaluate import evaluate
 from cl_facenet.metrics import read_metrics
 from cl_facenet.state import create_state
 from cl_facenet.train import train
@@ -223,7 +224,7 @@ def folder_of_faces(path, people=4, photos=3):
         (
             ["--config=configs/nn4.py", "--config.center.alhpa=1"],
             2,
-            "--config.center.alhpa=1: no such config key",
+            "--config.center.alhpa=1: no such config key; did you mean alpha?",
         ),
         (
             ["--config=configs/nn4.py", "--config.batch_size=x"],
@@ -272,6 +273,13 @@ def test_bad_folders_are_one_line_each(tmp_path):
         assert process.stderr.count("\n") == 1, process.stderr
         assert re.search(f"cl_facenet: .*{re.escape(says)}", process.stderr)
         assert not list((tmp_path / "cache").rglob("*.array_record*"))
+        assert not (tmp_path / "runs").exists()
+
+
+def test_evaluating_nothing_is_an_error_and_leaves_nothing(config, tmp_path):
+    with pytest.raises(InputError, match="not the directory of a run"):
+        evaluate(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_real_network_on_a_folder_of_photos(tmp_path):

@@ -1,72 +1,30 @@
 """The report of a run: index.html and the pictures it shows, readable offline."""
 
-import math
-from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import matplotlib.style
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
-from cl_facenet.evaluation.classification import Classification, confusion_matrix
+from cl_facenet.evaluation.classification import Classification
+from cl_facenet.evaluation.figures import (
+    STYLE,
+    EmbeddingMap,
+    draw_confusion,
+    draw_distances,
+    draw_embeddings,
+    draw_hardest,
+    draw_roc,
+    draw_training,
+    percent,
+    series,
+    unwritable,
+)
 from cl_facenet.evaluation.verification import Verification
 
-WIDTH = 7.2  # inches
 DPI = 144
-INK, PALE = "#333333", "#888888"
-SAME, DIFFERENT = "#0072B2", "#D55E00"  # Okabe and Ito's, safe for the colour-blind
-# Paul Tol's "muted" scheme, safe too; with a marker each round, for 36 people.
-PEOPLE_COLOURS = (
-    *("#332288", "#CC6677", "#117733", "#88CCEE", "#882255"),
-    *("#DDCC77", "#44AA99", "#AA4499", "#999933"),
-)
-MARKERS = "os^D"
-STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.labelcolor": INK,
-    "axes.edgecolor": PALE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E6E6",
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.color": INK,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "lines.solid_capstyle": "round",
-}
-
-MAX_NAMED = 40  # people, on the axes of the confusion matrix
-MAX_CELLS = 200  # a side of it
-MAX_MAP_PEOPLE = 30
-MAX_MAP_PHOTOS = 2_000  # as many as t-SNE arranges in some ten seconds
-MIN_TSNE_PHOTOS = 10
-HARDEST = 8  # pairs of each kind
-
-
-@dataclass(frozen=True)
-class EmbeddingMap:
-    """What the two-dimensional picture of the embeddings shows."""
-
-    embeddings: np.ndarray  # float32 [N, D]
-    labels: np.ndarray  # int [N], rows of `people`
-    centers: np.ndarray  # float32 [C, D], row c being the learnt center of people[c]
-    people: list[str]
 
 
 def write_report(
@@ -96,17 +54,17 @@ def write_report(
     figures: dict[str, Figure] = {}
     # From matplotlib's defaults, whatever the user's own matplotlibrc says.
     with matplotlib.style.context(["default", STYLE]):
-        if _series(metrics, "train/loss")[0].size:
-            figures["training"] = _draw_training(metrics)
+        if series(metrics, "train/loss")[0].size:
+            figures["training"] = draw_training(metrics)
         if verification:
-            figures["roc"] = _draw_roc(verification)
-            figures["distances"] = _draw_distances(verification)
+            figures["roc"] = draw_roc(verification)
+            figures["distances"] = draw_distances(verification)
         if verification and photos is not None:
-            figures["hardest"] = _draw_hardest(verification, photos)
+            figures["hardest"] = draw_hardest(verification, photos)
         if classification:
-            figures["confusion"] = _draw_confusion(classification, people)
+            figures["confusion"] = draw_confusion(classification, people)
         if embedding_map and len(embedding_map.labels):
-            figures["embeddings"] = _draw_embeddings(embedding_map)
+            figures["embeddings"] = draw_embeddings(embedding_map)
         for name, figure in figures.items():
             figure.savefig(directory / f"{name}.png", dpi=DPI)
     # In CSS pixels, of which there are 96 to the inch.
@@ -115,7 +73,9 @@ def write_report(
         title=title,
         results=results,
         classification=classification,
+        people=people,
         verification=verification,
+        embedding_map=embedding_map,
         sizes=sizes,
     )
     partial = directory / "index.html.partial"
@@ -132,12 +92,9 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, plain=_plain)
+    filters = {"percent": percent, "plain": _plain, "unwritable": unwritable}
+    environment.filters.update(filters)
     return environment.get_template("report.html.jinja")
-
-
-def _percent(share: float, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def _plain(value: Any) -> str:
@@ -149,267 +106,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _name(person: str) -> str:
-    """A person's name for matplotlib: short, and a dollar sign starts no formula."""
-    short = person if len(person) <= 24 else person[:23] + "\N{HORIZONTAL ELLIPSIS}"
-    readable = short.encode(errors="replace").decode()  # of undecodable file names
-    return readable.replace("_", " ").replace("$", r"\$")
-
-
-_percent_ticks = FuncFormatter(lambda share, _: f"{100 * share:g} %")
-
-
-def _draw_training(metrics: list[dict[str, Any]]) -> Figure:
-    small = {
-        "train/accuracy": ("Batch accuracy", "share of photos"),
-        "train/center_gradient_share": ("Center loss's share of the gradient", "share"),
-        "train/center_movement": ("Movement of the centers", "distance a step"),
-        "train/within_between_ratio": ("Spread within / between people", "ratio"),
-    }
-    small = {
-        key: words for key, words in small.items() if _series(metrics, key)[0].size
-    }
-    rows = math.ceil(len(small) / 2)
-    figure = Figure(figsize=(WIDTH, 3.2 + 2.1 * rows), layout="constrained")
-    grid = figure.add_gridspec(1 + rows, 2, height_ratios=[1.5] + [1] * rows)
-
-    losses = figure.add_subplot(grid[0, :], title="Loss", ylabel="loss a photo (log)")
-    losses.set_yscale("log")
-    terms = {
-        "train/loss": (INK, "total"),
-        "train/softmax_loss": (SAME, "softmax loss"),
-        "train/center_loss": (DIFFERENT, "center loss, weighted"),
-    }
-    for key, (colour, label) in terms.items():
-        steps, values = _series(metrics, key)
-        shown = values > 0  # with center.weight 0, one term is
-        _plot_series(losses, steps[shown], values[shown], colour, label)
-    losses.legend(loc="upper right", ncols=3, bbox_to_anchor=(1, 1.15))
-    for place, (key, (title, unit)) in enumerate(small.items(), start=2):
-        axes = figure.add_subplot(grid[divmod(place, 2)], title=title, ylabel=unit)
-        _plot_series(axes, *_series(metrics, key), INK)
-        axes.set_ylim(bottom=0)
-        if unit.startswith("share"):
-            axes.yaxis.set_major_formatter(_percent_ticks)
-    for axes in figure.axes:
-        axes.set_xlabel("training step")
-        axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins="auto"))
-    return figure
-
-
-def _series(metrics: list[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and finite values of a metric; of a step logged twice, the later value."""
-    by_step = {row["step"]: row[key] for row in metrics if row.get(key) is not None}
-    points = sorted(point for point in by_step.items() if math.isfinite(point[1]))
-    steps, values = np.array(points, float).reshape(-1, 2).T
-    return steps, values
-
-
-def _plot_series(
-    axes: Axes, steps: np.ndarray, values: np.ndarray, colour: str, label: str = ""
-) -> None:
-    """The values, pale, and over them their mean over a thirtieth of the steps."""
-    if not steps.size:
-        return
-    window = math.ceil(len(values) / 30)
-    total, count = (
-        np.convolve(x, np.ones(window), mode="same") for x in (values, values * 0 + 1)
-    )
-    marker = "o" if len(values) == 1 else ""  # a line through one point would not show
-    axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.35)
-    axes.plot(steps, total / count, color=colour, marker=marker, label=label)
-
-
-def _draw_roc(verification: Verification) -> Figure:
-    figure = Figure(figsize=(WIDTH, 4), layout="constrained")
-    linear, log = figure.subplots(1, 2, sharey=True)
-    fpr, tpr = verification.fpr, verification.tpr
-    lowest = min(5e-4, 0.5 / np.count_nonzero(~verification.same))
-    chance = np.geomspace(lowest, 1, 200)
-    linear.plot(fpr, tpr, color=SAME)
-    # In steps, as TAR at FAR is read off; FAR 0 at the left edge.
-    log.plot(np.maximum(fpr, lowest), tpr, color=SAME, drawstyle="steps-post")
-    rates = {
-        f"TAR {_percent(tar)} at FAR {100 * far:g} %": (far, tar)
-        for far, tar in verification.tar_at_far.items()
-    }
-    eer = verification.eer
-    points = {f"EER {_percent(eer)}": (eer, 1 - eer)} | rates
-    for axes in (linear, log):
-        axes.plot(
-            chance, chance, color=PALE, linestyle="--", linewidth=1, label="chance"
-        )
-        for marker, (label, (far, tar)) in zip("os^", points.items(), strict=True):
-            axes.plot(
-                max(far, lowest),
-                tar,
-                color=DIFFERENT,
-                marker=marker,
-                markersize=7,
-                markeredgecolor="white",
-                linestyle="",
-                label=label,
-                clip_on=False,
-                zorder=3,
-            )
-        axes.set_xlabel("different pairs accepted (FAR)")
-        axes.xaxis.set_major_formatter(_percent_ticks)
-    log.set_xscale("log")
-    log.set_xlim(lowest, 1)
-    log.xaxis.set_major_formatter(_percent_ticks)
-    linear.set(title="Linear", xlim=(0, 1), ylim=(0, 1.01))
-    linear.set_ylabel("same pairs accepted (TAR)")
-    linear.yaxis.set_major_formatter(_percent_ticks)
-    figure.legend(
-        *linear.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=4,
-        fontsize=9,
-    )
-    log.set_title("Rare false accepts (log)")
-    return figure
-
-
-def _draw_distances(verification: Verification) -> Figure:
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
-    axes = figure.subplots()
-    distances, same = verification.distances, verification.same
-    edges = np.linspace(0, distances.max() * 1.02 or 1, 61)
-    kinds = {"same person": (same, SAME), "different people": (~same, DIFFERENT)}
-    for label, (kind, colour) in kinds.items():
-        density, _ = np.histogram(distances[kind], edges, density=True)
-        axes.stairs(density, edges, fill=True, color=colour, alpha=0.3)
-        axes.stairs(density, edges, color=colour, linewidth=1.5, label=label)
-    threshold = verification.threshold
-    label = f"threshold {threshold:.3f}"
-    axes.axvline(threshold, color=INK, linestyle="--", linewidth=1.2, label=label)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_xlabel("squared distance ‖u \N{MINUS SIGN} v‖²")
-    axes.set_ylabel("density of pairs")
-    figure.legend(loc="outside upper right", ncols=3)
-    return figure
-
-
-def _draw_confusion(classification: Classification, people: list[str]) -> Figure:
-    num_people = classification.num_classes
-    group = math.ceil(num_people / MAX_CELLS)  # people to a cell
-    num_cells = math.ceil(num_people / group)
-    labels, answers = classification.labels // group, classification.answers // group
-    counts = confusion_matrix(labels, answers, num_cells)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-
-    names = [_name(person) for person in people] if num_people <= MAX_NAMED else []
-    side = min(max(0.18 * num_cells, 2.4), 0.18 * MAX_NAMED)
-    room = 0.07 * max(map(len, names), default=5)  # inches for the longest
-    figure = Figure(
-        figsize=(side + room + 1.3, side + room + 0.5), layout="constrained"
-    )
-    axes = figure.subplots()
-    norm = PowerNorm(0.5, 0, 1)  # or a share of some percent would not show
-    image = axes.imshow(shares, cmap="Blues", norm=norm)
-    bar = figure.colorbar(image, shrink=0.8, format=_percent_ticks)
-    bar.set_label("share of the row's photos")
-    axes.grid(False)
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7.5)
-    axes.set_yticks(range(len(names)), names, fontsize=7.5)
-    if names:
-        for row, column in np.argwhere(counts):
-            colour = "white" if shares[row, column] > 0.3 else INK
-            style = {"color": colour, "ha": "center", "va": "center", "fontsize": 7}
-            axes.text(column, row, f"{counts[row, column]}", style)
-    cell = f" ({group} people to a cell)" if group > 1 else ""
-    axes.set_xlabel("answer" + cell)
-    axes.set_ylabel("true person" + cell)
-    return figure
-
-
-def _draw_embeddings(shown: EmbeddingMap) -> Figure:
-    people = np.unique(shown.labels)[:MAX_MAP_PEOPLE]
-    rows = np.flatnonzero(np.isin(shown.labels, people))
-    rows = rows[:: math.ceil(len(rows) / MAX_MAP_PHOTOS)]
-    vectors = np.concatenate([shown.embeddings[rows], shown.centers[people]])
-    points, axis_name = _to_plane(vectors)
-    photos, centers = points[: len(rows)], points[len(rows) :]
-
-    figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
-    axes = figure.subplots()
-    for k, person in enumerate(people):
-        colour = PEOPLE_COLOURS[k % len(PEOPLE_COLOURS)]
-        marker = MARKERS[k // len(PEOPLE_COLOURS)]
-        own = photos[shown.labels[rows] == person]
-        style: dict[str, Any] = {"color": colour, "marker": marker, "alpha": 0.75}
-        axes.scatter(own[:, 0], own[:, 1], s=22, linewidths=0, **style)
-        x, y = centers[k]
-        axes.scatter(x, y, s=130, color=colour, marker="*", edgecolors="black")
-        name = axes.annotate(
-            _name(shown.people[person]),
-            (x, y),
-            xytext=(0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-        name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    axes.set_title(f"{len(rows):,} photos of {len(people)} people, and their centers")
-    axes.set_xlabel(f"{axis_name} 1 (no unit)")
-    axes.set_ylabel(f"{axis_name} 2 (no unit)")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.margins(0.06)
-    return figure
-
-
-def _to_plane(vectors: np.ndarray) -> tuple[np.ndarray, str]:
-    """Points [N, 2] for vectors [N, D], and what their axes are called."""
-    centered = vectors - vectors.mean(0)
-    # t-SNE has no answer for a handful of points, nor for points that all coincide.
-    if len(vectors) < MIN_TSNE_PHOTOS or np.abs(centered).max() < 1e-6:
-        _, _, directions = np.linalg.svd(centered, full_matrices=False)
-        return centered @ directions[:2].T, "principal component"
-    tsne = TSNE(
-        perplexity=min(30, (len(vectors) - 1) / 3),
-        metric="cosine",  # the direction is what was learnt; a center may be shorter
-        init="pca",
-        random_state=0,
-    )
-    # On a busy machine its threads wait for one another at every small step: measured
-    # at 300 points and two cores, 1 s with one thread and up to 40 s with two.
-    with threadpool_limits(1):
-        return tsne.fit_transform(vectors), "t-SNE"
-
-
-def _draw_hardest(verification: Verification, photos: np.ndarray) -> Figure:
-    distances, same = verification.distances, verification.same
-    alike, unlike = np.flatnonzero(same), np.flatnonzero(~same)
-    groups = {
-        "The same person, farthest apart": alike[np.argsort(-distances[alike])],
-        "Different people, nearest": unlike[np.argsort(distances[unlike])],
-    }
-    height, width = photos.shape[1:3]
-    gap = np.full((height, max(width // 24, 1), 3), 255, np.uint8)
-    figure = Figure(
-        figsize=(WIDTH, WIDTH / 2 * height / width + 1.8), layout="constrained"
-    )
-    parts = figure.subfigures(2, 1, squeeze=False).flat
-    for part, (title, pairs) in zip(parts, groups.items(), strict=True):
-        part.suptitle(title, x=0.01, ha="left", weight="bold", fontsize=10.5)
-        grid = part.subplots(2, HARDEST // 2).flat
-        for axes, pair in zip_longest(grid, pairs[:HARDEST]):
-            axes.set_axis_off()
-            if pair is None:
-                continue
-            left, right = photos[verification.pairs[pair]]
-            axes.imshow(np.concatenate([left, gap, right], axis=1))
-            wrong = (distances[pair] < verification.threshold) != same[pair]
-            verdict = "✗ wrong" if wrong else "✓ right"
-            axes.set_title(
-                f"{distances[pair]:.2f}  {verdict}",
-                loc="center",
-                color=DIFFERENT if wrong else INK,
-                weight="normal",
-                fontsize=9,
-            )
-    return figure

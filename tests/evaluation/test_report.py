@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -120,6 +121,17 @@ def test_names_are_shown_as_they_are(path):
     assert f"A run of {EVIL}" in text
     assert f"name: {EVIL}" in text
     assert "all pairs & <more>" in text
+
+
+def test_names_the_pictures_cannot_write_are_beside_them(path, tmp_path):
+    assert "cannot write" not in Page(path).text
+    everything = _everything()
+    people = ["Zoë", "王芳", "Жан", "<김>"]
+    shown = replace(everything["embedding_map"], people=people)
+    content = everything | {"people": people, "embedding_map": shown}
+    text = " ".join(Page(write_report(tmp_path, **content)).text.split())
+    words = "cannot write every name: person 2 is 王芳, person 4 is <김>."
+    assert text.count(words) == 2  # of the map and of the confusion matrix
 
 
 def test_the_results_are_told(path):
