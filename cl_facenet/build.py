@@ -1,23 +1,28 @@
 """From a config to the parts of a run: data, network, optimizer, step, batches."""
 
+from pathlib import Path
+from typing import Any
+
 import grain
 import jax
 import numpy as np
 import optax
 from ml_collections import ConfigDict
 
-from cl_facenet.config import records_dir
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.folder import folder_source
 from cl_facenet.data.orl import orl_source
-from cl_facenet.data.pipeline import Batch, train_batches
-from cl_facenet.data.records import Records, prepare
+from cl_facenet.data.pipeline import Batch, num_batches, train_batches
+from cl_facenet.data.records import Records, default_cache_dir, prepare
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
+from cl_facenet.evaluation.verification import NUM_FOLDS
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
 from cl_facenet.state import TrainStep, make_train_step
+
+MAX_PAIRS = 20_000_000  # of photos, in verification: some 3 GB
 
 
 def build_data(config: ConfigDict) -> tuple[Records, Split]:
@@ -25,13 +30,15 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
     data = config.data
     sources = {
         "orl": lambda: orl_source(),
-        "folder": lambda: folder_source(data.path),
+        "folder": lambda: folder_source(Path(data.path).expanduser()),
         "synthetic": lambda: synthetic_source(**data.synthetic, seed=config.seed),
     }
     records = prepare(
         sources[data.name](),
         image_size=data.image_size,
-        cache_dir=records_dir(data.cache_dir),
+        cache_dir=Path(data.cache_dir).expanduser()
+        if data.cache_dir
+        else default_cache_dir(),
         skip_unreadable=data.skip_unreadable,
     )
     split = split_people(
@@ -47,7 +54,53 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
             f"data.num_classes is {data.num_classes}, but the data has {found} people "
             "to train on: leave it out"
         )
+    if split.verification_people:
+        _check_pairs(len(split.verification_indices))
     return records, split
+
+
+def _check_pairs(num_photos: int) -> None:
+    # Now, rather than when the training is done.
+    num_pairs = num_photos * (num_photos - 1) // 2
+    if num_pairs < NUM_FOLDS:
+        raise InputError(
+            f"verification on all pairs of {num_photos} photos is {num_pairs} pairs, "
+            f"under {NUM_FOLDS}: raise data.verification_share, or set it to 0"
+        )
+    if num_pairs > MAX_PAIRS:
+        raise InputError(
+            f"verification on all pairs of {num_photos:,} photos would be "
+            f"{num_pairs:,}, over {MAX_PAIRS:,}: lower data.verification_share"
+        )
+
+
+def data_identity(records: Records) -> dict[str, Any]:
+    """What says which photos these are, and how they were made to fit."""
+    return {
+        name: records.metadata[name]
+        for name in ("source", "fingerprint", "preprocessing")
+    }
+
+
+def check_data(trained_on: dict[str, Any], records: Records) -> None:
+    """Refuses photos that are not those that a checkpoint was trained on.
+
+    Others would give other people the same labels, and might put people trained on
+    into the verification pairs.
+    """
+    for name, value in data_identity(records).items():
+        if trained_on[name] != value:
+            raise InputError(
+                f"the photos have changed since this run began ({name} was "
+                f"{trained_on[name]}, is {value}): bring them back, or choose "
+                "another --workdir"
+            )
+
+
+def count_steps(config: ConfigDict, split: Split) -> int:
+    """How many steps a whole training takes."""
+    num_photos = len(split.train_indices)
+    return num_batches(num_photos, config.batch_size, config.num_epochs)
 
 
 def build_model(config: ConfigDict, num_classes: int) -> FaceNet:

@@ -1,5 +1,7 @@
 """Checkpoints of the train state and the data position; nothing else knows Orbax."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,24 +40,36 @@ class Checkpoints:
         """The newest step saved whole; None where there is none."""
         return self._manager.latest_step()
 
-    def save(self, step: int, state: TrainState, data_position: dict[str, Any]) -> None:
-        """Saves all of `state` and where the data iterator stands."""
+    def save(self, step: int, state: TrainState, data: dict[str, Any]) -> None:
+        """Saves all of `state`, and what `data` is and where its iterator stands."""
         # A copy: the next train step is given `state` and may write over its buffers
         # while they are still on their way to the disk.
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(jax.tree.map(jnp.copy, state)),
-            data=ocp.args.JsonSave(data_position),
+            data=ocp.args.JsonSave(data),
         )
         self._manager.save(step, args=items)
 
-    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The newest state, shaped and placed like `like`, and the data position."""
-        items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(_placed(like)),
-            data=ocp.args.JsonRestore(),
-        )
-        restored = self._manager.restore(self.latest_step, args=items)
-        return restored["state"], restored["data"]
+    def read_data(self) -> dict[str, Any]:
+        """The `data` saved with the newest state."""
+        items = ocp.args.Composite(data=ocp.args.JsonRestore())
+        return self._manager.restore(self.latest_step, args=items)["data"]
+
+    def restore(self, like: TrainState) -> TrainState:
+        """The newest state, shaped and placed like `like`."""
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(_placed(like)))
+        return self._manager.restore(self.latest_step, args=items)["state"]
+
+
+def read_data(directory: Path) -> dict[str, Any]:
+    """The `data` saved with the newest state in a directory of checkpoints.
+
+    Raises:
+      InputError: no checkpoint there.
+    """
+    with _newest(directory) as (manager, step):
+        items = ocp.args.Composite(data=ocp.args.JsonRestore())
+        return manager.restore(step, args=items)["data"]
 
 
 def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -71,16 +85,7 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
     Raises:
       InputError: no checkpoint there, or it holds another model.
     """
-    if not directory.is_dir():
-        raise InputError(f"{directory} holds no checkpoint: train first")
-    handlers = {
-        "state": ocp.PyTreeCheckpointHandler(),
-        "data": ocp.JsonCheckpointHandler(),
-    }
-    with ocp.CheckpointManager(directory.absolute(), item_handlers=handlers) as manager:
-        step = manager.latest_step()
-        if step is None:
-            raise InputError(f"{directory} holds no checkpoint: train first")
+    with _newest(directory) as (manager, step):
         _check_shapes(directory, manager.item_metadata(step)["state"], like)
         like = _placed(like)
         restore = ocp.args.PyTreeRestore(
@@ -90,6 +95,24 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
         )
         items = manager.restore(step, args=ocp.args.Composite(state=restore))
     return items["state"], step
+
+
+@contextlib.contextmanager
+def _newest(directory: Path) -> Iterator[tuple[ocp.CheckpointManager, int]]:
+    """A manager that reads, and the newest step."""
+    handlers = {
+        "state": ocp.PyTreeCheckpointHandler(),
+        "data": ocp.JsonCheckpointHandler(),
+    }
+    # Orbax would make a directory that is not there.
+    if directory.is_dir():
+        with ocp.CheckpointManager(
+            directory.absolute(), item_handlers=handlers
+        ) as manager:
+            if (step := manager.latest_step()) is not None:
+                yield manager, step
+                return
+    raise InputError(f"{directory} holds no checkpoint: train first")
 
 
 def _check_shapes(directory: Path, stored: Any, like: dict[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """Every configuration key once, with its meaning, and what values it may take."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -9,9 +7,12 @@ from ml_collections.config_dict import placeholder
 
 from cl_facenet.centers import RULES
 from cl_facenet.data.augment import Augment
-from cl_facenet.errors import UsageError
+from cl_facenet.errors import InputError, UsageError
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model
+from cl_facenet.optimizers import OPTIMIZERS, SCHEDULES
+
+BIG = 2**31 - 1
 
 
 def base(data: str = "orl") -> ConfigDict:
@@ -20,7 +21,7 @@ def base(data: str = "orl") -> ConfigDict:
     That is `orl` (the default), `synthetic`, or a folder with a sub-folder a person.
     """
     named = data in ("orl", "synthetic")
-    return ConfigDict(
+    config = ConfigDict(
         {
             "seed": 0,  # of the parameters, the split, the order and the augmentation
             "batch_size": 32,  # photos
@@ -72,6 +73,59 @@ def base(data: str = "orl") -> ConfigDict:
             },
         }
     )
+    return config.lock()  # so that a misspelt key in a config file is an error
+
+
+def validate(config: ConfigDict) -> None:
+    """Raises UsageError, naming the key, for a value that no run could use."""
+    for key in (
+        "batch_size",
+        "num_epochs",
+        "log_every_steps",
+        "checkpoint_every_steps",
+    ):
+        _between(config, key, 1, BIG)
+    if config.checkpoint_every_steps % config.log_every_steps:
+        # So that no half-averaged metrics are lost between a checkpoint and a resume.
+        raise UsageError(
+            f"checkpoint_every_steps is {config.checkpoint_every_steps}: make it a "
+            f"multiple of log_every_steps ({config.log_every_steps})"
+        )
+    _between(config, "seed", 0, BIG)
+    _validate_data(config)
+    _between(config, "model.embedding_size", 1, BIG)
+    _between(config, "model.logit_scale", 1e-6, BIG)
+    _choice(config, "loss.name", *LOSSES)
+    _between(config, "center.weight", 0, BIG)
+    _between(config, "center.alpha", 0, 1)
+    _choice(config, "center.rule", *RULES)
+    _choice(config, "center.on", "embedding", "features")
+    _choice(config, "optimizer.name", *OPTIMIZERS)
+    _choice(config, "optimizer.schedule", *SCHEDULES)
+    _between(config, "optimizer.learning_rate", 0, BIG)
+    _between(config, "optimizer.momentum", 0, 1)
+    _between(config, "optimizer.weight_decay", 0, BIG)
+    _between(config, "optimizer.warmup_epochs", 0, config.num_epochs)
+    _between(config, "optimizer.decay_factor", 0, 1)
+    try:
+        Augment(**config.data.augment)
+        model = create_model(**config.model, num_classes=None)
+        model.trunk.check_size(config.data.image_size, config.data.image_size)
+    except InputError as error:
+        raise UsageError(str(error)) from error
+
+
+def _validate_data(config: ConfigDict) -> None:
+    _choice(config, "data.name", "orl", "folder", "synthetic")
+    if config.data.name == "folder" and not config.data.path:
+        raise UsageError("data.path is empty: name the folder of photos")
+    if config.data.num_classes is not None:
+        _between(config, "data.num_classes", 2, BIG)
+    _between(config, "data.verification_share", 0, 0.99)
+    _between(config, "data.heldout_share", 0, 0.99)
+    _between(config, "data.num_threads", 1, BIG)
+    _between(config, "data.synthetic.num_people", 1, BIG)
+    _between(config, "data.synthetic.photos_per_person", 1, BIG)
 
 
 def _choice(config: ConfigDict, key: str, *choices: str) -> None:
@@ -91,49 +145,3 @@ def _get(config: ConfigDict, key: str) -> Any:
     for part in key.split("."):
         value = value[part]
     return value
-
-
-def validate(config: ConfigDict) -> None:
-    """Raises UsageError, naming the key, for a value that no run could use."""
-    infinity = float("inf")
-    for key in (
-        "batch_size",
-        "num_epochs",
-        "log_every_steps",
-        "checkpoint_every_steps",
-    ):
-        _between(config, key, 1, infinity)
-    if config.checkpoint_every_steps % config.log_every_steps:
-        # So that no half-averaged metrics are lost between a checkpoint and a resume.
-        raise UsageError(
-            f"checkpoint_every_steps is {config.checkpoint_every_steps}: make it a "
-            f"multiple of log_every_steps ({config.log_every_steps})"
-        )
-    _choice(config, "data.name", "orl", "folder", "synthetic")
-    if config.data.name == "folder" and not config.data.path:
-        raise UsageError("data.path is empty: name the folder of photos")
-    _between(config, "data.verification_share", 0, 1)
-    _between(config, "data.heldout_share", 0, 1)
-    _between(config, "data.num_threads", 1, infinity)
-    Augment(**config.data.augment)
-    _between(config, "model.embedding_size", 1, infinity)
-    model = create_model(**config.model, num_classes=None)
-    model.trunk.check_size(config.data.image_size, config.data.image_size)
-    _choice(config, "loss.name", *LOSSES)
-    _choice(config, "center.rule", *RULES)
-    _choice(config, "center.on", "embedding", "features")
-    _between(config, "center.weight", 0, infinity)
-    _between(config, "center.alpha", 0, 1)
-    _choice(config, "optimizer.name", "adam", "sgd", "adagrad")
-    _choice(config, "optimizer.schedule", "cosine", "constant", "step")
-    _between(config, "optimizer.learning_rate", 0, infinity)
-    _between(config, "optimizer.warmup_epochs", 0, config.num_epochs)
-
-
-def records_dir(cache_dir: str) -> Path:
-    """Where prepared records are kept: `cache_dir`, or the user's cache folder."""
-    if cache_dir:
-        return Path(cache_dir)
-    return (
-        Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cl_facenet"
-    )

@@ -7,10 +7,16 @@ from typing import Any
 
 import jax
 import numpy as np
+from PIL import Image
 
 from cl_facenet.data.photos import PhotoLike, load_photo
 from cl_facenet.errors import InputError
-from cl_facenet.models.facenet import FaceNet, create_model, unit_range
+from cl_facenet.models.facenet import (
+    FaceNet,
+    abstract_variables,
+    create_model,
+    unit_range,
+)
 from cl_facenet.models.layers import l2_normalize
 from cl_facenet.workdir import read_config
 
@@ -44,15 +50,16 @@ class Embedder:
         Raises:
           InputError: one photo that is not in a list, or one that cannot be read.
         """
-        if not isinstance(photos, Sequence | np.ndarray) or isinstance(photos, str):
-            raise InputError(
-                f"{photos}: give a list of photos, as in embedder([photo])"
-            )
-        if isinstance(photos, np.ndarray) and photos.ndim != 4:
-            raise InputError(
-                f"an array of shape {list(photos.shape)}: give [photos, height, width, "
-                "3], or a list"
-            )
+        if hasattr(photos, "__array__") and not isinstance(photos, Image.Image):
+            photos = np.asarray(photos)
+            if photos.ndim != 4:
+                raise InputError(
+                    f"an array of shape {list(photos.shape)}: give [photos, height, "
+                    "width, 3], or a list"
+                )
+        elif not isinstance(photos, Sequence) or isinstance(photos, str | bytes):
+            kind = type(photos).__name__
+            raise InputError(f"{kind}: give a list of photos, as in embedder([photo])")
         images = [load_photo(photo, self.image_size) for photo in photos]
         if not images:
             return np.zeros((0, self.params["params"]["embedding"]["bias"].size), "f4")
@@ -82,12 +89,6 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
         return l2_normalize(features)
 
     return embed
-
-
-def abstract_variables(model: FaceNet, image_size: int) -> Variables:
-    """Shapes and types of a model's variables, without making any."""
-    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), images)
 
 
 def load_workdir(path: str | os.PathLike[str]) -> Embedder:

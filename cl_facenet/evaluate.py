@@ -9,14 +9,14 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from cl_facenet import workdir as workdirs
-from cl_facenet.build import build_data, build_model
-from cl_facenet.checkpoint import restore_parts
+from cl_facenet.build import build_data, build_model, check_data, count_steps
+from cl_facenet.checkpoint import read_data, restore_parts
 from cl_facenet.data.pipeline import eval_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
-from cl_facenet.embedder import abstract_variables
+from cl_facenet.embedder import BATCH_SIZE
 from cl_facenet.evaluation.classification import Classification, classify
-from cl_facenet.evaluation.figures import EmbeddingMap
+from cl_facenet.evaluation.figures import MAX_MAP_PEOPLE, EmbeddingMap
 from cl_facenet.evaluation.report import write_report
 from cl_facenet.evaluation.verification import (
     Verification,
@@ -26,13 +26,10 @@ from cl_facenet.evaluation.verification import (
     verify,
 )
 from cl_facenet.metrics import read_metrics
-from cl_facenet.models.facenet import FaceNet, unit_range
+from cl_facenet.models.facenet import FaceNet, abstract_variables, unit_range
 
-BATCH_SIZE = 64
-MAP_PEOPLE = 30  # in the picture of the embeddings
-
-Outputs = dict[str, np.ndarray]
-Run = Callable[[np.ndarray], Outputs]
+# From indices of records and the name of an output to its rows for them.
+Run = Callable[[np.ndarray, str], np.ndarray]
 
 
 def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -44,6 +41,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     workdirs.check_config(workdir, config.to_dict())
     records, split = build_data(config)
+    check_data(read_data(workdir / "checkpoints"), records)
     model = build_model(config, len(split.train_people))
     like = abstract_variables(model, config.data.image_size)
     like["centers"] = jax.ShapeDtypeStruct(
@@ -59,6 +57,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         "verification": verification and verification.summary(),
         "data": _data(records, split),
         "step": step,
+        "num_steps": count_steps(config, split),
     }
     write_report(
         workdir / "report",
@@ -78,7 +77,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
 
 def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
-    """A function from indices of records to the network's outputs for them."""
+    """The network as a function of records: features, embedding or logits [n, ...]."""
 
     @jax.jit
     def forward(variables: Any, images: jax.Array) -> Any:
@@ -86,12 +85,12 @@ def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
 
     variables = {name: state[name] for name in ("params", "batch_stats")}
 
-    def run(indices: np.ndarray) -> Outputs:
-        rows: list[Outputs] = []
-        for batch in eval_batches(records, indices, batch_size=BATCH_SIZE):
-            outputs = jax.device_get(forward(variables, batch["image"]))
-            rows.append({name: x[batch["mask"]] for name, x in outputs.items()})
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    def run(indices: np.ndarray, name: str) -> np.ndarray:
+        rows = [
+            np.asarray(forward(variables, batch["image"])[name])[batch["mask"]]
+            for batch in eval_batches(records, indices, batch_size=BATCH_SIZE)
+        ]
+        return np.concatenate(rows)
 
     return run
 
@@ -99,14 +98,14 @@ def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
 def _classification(run: Run, split: Split) -> Classification | None:
     if not len(split.heldout_indices):
         return None
-    logits = run(split.heldout_indices)["logits"]
+    logits = run(split.heldout_indices, "logits")
     return classify(split.heldout_labels, logits.argmax(-1), len(split.train_people))
 
 
 def _verification(run: Run, split: Split, seed: int) -> Verification | None:
     if not len(split.verification_indices):
         return None
-    embedding = run(split.verification_indices)["embedding"]
+    embedding = run(split.verification_indices, "embedding")
     pairs, same = all_pairs(split.verification_labels)
     return verify(
         squared_distances(embedding, pairs),
@@ -122,11 +121,10 @@ def _embedding_map(
     run: Run, split: Split, centers: np.ndarray, on: str
 ) -> EmbeddingMap:
     """Where the photos trained on lie around their centers, in the space of both."""
-    people = split.train_people[:MAP_PEOPLE]
+    people = split.train_people[:MAX_MAP_PEOPLE]
     shown = split.train_labels < len(people)
-    outputs = run(split.train_indices[shown])
     return EmbeddingMap(
-        embeddings=outputs[on],
+        embeddings=run(split.train_indices[shown], on),
         labels=split.train_labels[shown],
         centers=centers[: len(people)],
         people=people,
@@ -138,6 +136,7 @@ def _data(records: Records, split: Split) -> dict[str, Any]:
         "source": records.metadata["source"],
         "preprocessing": records.metadata["preprocessing"],
         "num_skipped_photos": len(records.metadata["skipped"]),
+        "num_ignored_files": len(records.metadata["ignored"]),
         "num_train_photos": len(split.train_indices),
         "num_heldout_photos": len(split.heldout_indices),
         "num_verification_photos": len(split.verification_indices),

@@ -9,6 +9,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cl_facenet.config import validate
@@ -36,6 +37,9 @@ def main(argv: Sequence[str]) -> int:
     except InputError as error:
         print(f"cl_facenet: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:  # a full disk, a directory that may not be written
+        print(f"cl_facenet: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -48,11 +52,8 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
         config = _CONFIG.value
         if config is not None:
             config.lock()  # raises if the file could not be loaded
-    except (AttributeError, KeyError) as error:
-        raise UsageError(_unknown_key(str(error.args[0]), argv)) from error
-    except (flags.Error, OSError, TypeError, ValueError) as error:
-        # Of a config file that cannot be loaded, absl gives the whole traceback.
-        raise UsageError(str(error).strip().splitlines()[-1].strip()) from error
+    except Exception as error:  # a config file is code: it may raise anything
+        raise UsageError(_complaint(error, argv)) from error
     if unparsed:
         raise UsageError(f"{unparsed[0]} is not a flag: see --help")
     if config is None:
@@ -60,24 +61,32 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
     return config
 
 
-def _unknown_key(says: str, argv: Sequence[str]) -> str:
-    """ml_collections' complaint about a key, with the flag that it came in."""
-    key = re.findall(r"\w+", says)[0]
-    flag = next((a for a in argv if a.split("=")[0].endswith(f".{key}")), key)
-    near = re.search(r'Did you mean "(\w+)"', says)
-    hint = f"did you mean {near[1]}?" if near else "cl_facenet/config.py lists them all"
-    return f"{flag}: no such config key; {hint}"
+def _complaint(error: Exception, argv: Sequence[str]) -> str:
+    """One line on a flag or a config file that could not be used."""
+    says = str(error.args[0]) if error.args else ""
+    if isinstance(error, AttributeError | KeyError):
+        key = (re.findall(r"\w+", says) or [""])[0]
+        given = [a for a in argv if re.match(rf"--config\.(.*\.)?{key}(\.|=|$)", a)]
+        if given:
+            near = re.search(r'Did you mean "(\w+)"', says)
+            hint = f"did you mean {near[1]}?" if near else "see cl_facenet/config.py"
+            return f"{given[0]}: no such config key; {hint}"
+    # Of a config file that cannot be loaded, absl may give the whole traceback.
+    last_line = (str(error).strip().splitlines() or [""])[-1].strip()
+    if isinstance(error, flags.Error | OSError):
+        return last_line
+    return f"the config cannot be loaded: {type(error).__name__}: {last_line}"
 
 
 def _workdir(config: ConfigDict) -> Path:
     if _WORKDIR.value:
-        return Path(_WORKDIR.value)
+        return Path(_WORKDIR.value).expanduser()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
-    data = Path(config.data.path).resolve().name or config.data.name
-    return Path("runs") / f"{name}-{data}"
+    path, data = config.data.path, config.data.name
+    return Path("runs") / f"{name}-{Path(path).resolve().name if path else data}"
 
 
-# The modes import what they need themselves: an error in a flag shall not wait for it.
+# The modes import what they need themselves: bad flags shall not wait for it.
 
 
 def _train(config: ConfigDict) -> None:
@@ -106,7 +115,7 @@ def _summary(config: ConfigDict) -> None:
 
 def _show(results: dict[str, Any], workdir: Path) -> None:
     """The short table that a run ends with."""
-    table = Table("", "result", title=f"{workdir} at step {results['step']}")
+    table = Table("", "result", title=escape(f"{workdir} at step {results['step']}"))
     classification, verification = results["classification"], results["verification"]
     if classification:
         images, people = classification["num_images"], classification["num_classes"]
@@ -123,9 +132,8 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
         table.add_row("equal error rate", f"{verification['eer']:.4f}")
         for rate, share in verification["tar_at_far"].items():
             table.add_row(f"true accepts at false accepts {rate}", f"{share:.4f}")
-    console = Console()
-    console.print(table)
-    console.print(f"report: {workdir / 'report' / 'index.html'}", soft_wrap=True)
+    Console().print(table)
+    print(f"report: {workdir / 'report' / 'index.html'}")
 
 
 if __name__ == "__main__":

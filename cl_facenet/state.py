@@ -114,6 +114,7 @@ def make_train_step(
 
         grads = body_grads | head_grads
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
         x = pulled(features)
         centers, movement = update_centers(
             state.centers, x, labels, mask, alpha=center_alpha
@@ -128,10 +129,11 @@ def make_train_step(
             "center_movement": movement,
             "within_between_ratio": within_between_ratio(x, own_centers, labels, mask),
             "gradient_norm": optax.tree.norm(grads),
+            "parameter_norm": optax.tree.norm(params),  # after the step
         }
         state = TrainState(
             step=state.step + 1,
-            params=optax.apply_updates(state.params, updates),
+            params=params,
             batch_stats=batch_stats,
             opt_state=opt_state,
             centers=centers,

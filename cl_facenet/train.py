@@ -14,9 +14,11 @@ from cl_facenet.build import (
     build_model,
     build_optimizer,
     build_train_step,
+    check_data,
+    count_steps,
+    data_identity,
 )
 from cl_facenet.checkpoint import Checkpoints
-from cl_facenet.data.pipeline import num_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.evaluate import evaluate
@@ -34,17 +36,16 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     if workdirs.is_run(workdir):
         workdirs.check_config(workdir, config.to_dict())
-    finished = workdirs.read_results(workdir)
-    if finished is not None:
-        print(f"{workdir} is finished: nothing to train", file=sys.stderr)
-        return finished
+        results = workdirs.read_results(workdir)
+        if results is not None and results["step"] == results["num_steps"]:
+            print(f"{workdir} is finished: nothing to train", file=sys.stderr)
+            return results
 
     records, split = build_data(config)
-    num_photos = len(split.train_indices)
-    num_steps = num_batches(num_photos, config.batch_size, config.num_epochs)
+    num_steps = count_steps(config, split)
     model = build_model(config, len(split.train_people))
     tx, learning_rates = build_optimizer(
-        config, num_photos=num_photos, num_steps=num_steps
+        config, num_photos=len(split.train_indices), num_steps=num_steps
     )
     train_step = build_train_step(config, model, tx)
     state = create_state(model, tx, config.data.image_size, config.seed)
@@ -52,8 +53,10 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     workdirs.claim(workdir, config.to_dict())  # not before all of the above is right
     with Checkpoints(workdir / "checkpoints") as checkpoints:
         if checkpoints.latest_step is not None:
-            state, position = checkpoints.restore(like=state)
-            batches.set_state(position)
+            trained_on = checkpoints.read_data()
+            check_data(trained_on, records)
+            state = checkpoints.restore(like=state)
+            batches.set_state(trained_on["position"])
         start = int(state.step)
         print(_heading(records, split, start, num_steps), file=sys.stderr)
         log = MetricsLog(
@@ -70,14 +73,17 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 progress.show(step, log.latest)
                 if step % config.checkpoint_every_steps == 0 or step == num_steps:
                     log.flush()  # a loss that is not finite must not be kept
-                    checkpoints.save(step, state, batches.get_state())
+                    data = data_identity(records) | {"position": batches.get_state()}
+                    checkpoints.save(step, state, data)
     return evaluate(config, workdir)
 
 
 def _heading(records: Records, split: Split, start: int, num_steps: int) -> str:
-    device, *others = jax.devices()
+    photos = f"{len(split.train_indices)} photos of {len(split.train_people)} people"
+    for kind in ("skipped", "ignored"):
+        if records.metadata[kind]:
+            photos += f" ({len(records.metadata[kind])} files {kind})"
     return (
-        f"{len(split.train_indices)} photos of {len(split.train_people)} people from "
-        f"{records.metadata['source']}; steps {start} to {num_steps} on "
-        f"{len(others) + 1} x {device.device_kind}, jax {jax.__version__}"
+        f"{photos} from {records.metadata['source']}; steps {start} to {num_steps} on "
+        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
     )

@@ -11,6 +11,9 @@ from typing import Any
 
 from cl_facenet.errors import InputError, UsageError
 
+# Keys that may differ when a run goes on: they change nothing that is computed.
+OF_THE_MACHINE = ("data.cache_dir", "data.num_threads")
+
 
 def write_json(path: Path, content: Any) -> None:
     """Writes whole or not at all: a reader never sees half a file."""
@@ -30,17 +33,20 @@ def read_config(workdir: Path) -> dict[str, Any]:
         raise InputError(
             f"{workdir} is not the directory of a run: no config.json in it"
         )
-    path = workdir / "config.json"
+    return _read_json(workdir / "config.json")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise InputError(f"{path} is damaged ({error}): remove the run") from error
+        raise InputError(f"{path} is damaged ({error}): remove it") from error
 
 
 def read_results(workdir: Path) -> dict[str, Any] | None:
     """The results of a finished run; None where it has not got there."""
     path = workdir / "results.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    return _read_json(path) if path.exists() else None
 
 
 def claim(workdir: Path, config: Mapping[str, Any]) -> None:
@@ -62,7 +68,7 @@ def check_config(workdir: Path, config: Mapping[str, Any]) -> None:
     differing = [
         f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
         for key in sorted(there | here)
-        if there.get(key) != here.get(key)
+        if there.get(key) != here.get(key) and key not in OF_THE_MACHINE
     ]
     if differing:
         raise UsageError(

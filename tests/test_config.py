@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cl_facenet.config import base, records_dir, validate
-from cl_facenet.errors import InputError, UsageError
+from cl_facenet.config import base, validate
+from cl_facenet.errors import UsageError
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
 
@@ -45,6 +45,7 @@ def test_the_data_behind_the_colon():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("seed", -1),
         ("batch_size", 0),
         ("num_epochs", 0),
         ("checkpoint_every_steps", 15),
@@ -52,6 +53,13 @@ def test_the_data_behind_the_colon():
         ("data.verification_share", 1.5),
         ("data.heldout_share", -0.1),
         ("data.num_threads", 0),
+        ("data.num_classes", 0),
+        ("model.logit_scale", 0.0),
+        ("model.logit_scale", float("nan")),
+        ("optimizer.learning_rate", float("inf")),
+        ("optimizer.momentum", 2.0),
+        ("optimizer.weight_decay", -1.0),
+        ("optimizer.decay_factor", -3.0),
         ("data.augment.mirror", 2.0),
         ("data.augment.shift", -1),
         ("data.image_size", 97),
@@ -71,7 +79,7 @@ def test_the_data_behind_the_colon():
 def test_a_value_that_no_run_could_use_is_named(key, value):
     config = base()
     config.update_from_flattened_dict({key: value})
-    with pytest.raises(InputError, match=key.split(".")[-1]):
+    with pytest.raises(UsageError, match=key.split(".")[-1]):
         validate(config)
 
 
@@ -82,7 +90,6 @@ def test_a_folder_needs_a_path():
         validate(config)
 
 
-def test_where_records_are_kept(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert records_dir("") == tmp_path / "cl_facenet"
-    assert records_dir("elsewhere") == Path("elsewhere")
+def test_a_misspelt_key_in_a_config_file_is_an_error():
+    with pytest.raises(AttributeError, match="wieght"):
+        base().center.wieght = 1.0

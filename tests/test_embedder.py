@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,9 +13,8 @@ import cl_facenet
 from cl_facenet.build import build_data, build_model
 from cl_facenet.checkpoint import restore_parts
 from cl_facenet.data.synthetic import draw_photo
-from cl_facenet.embedder import abstract_variables
 from cl_facenet.errors import InputError
-from cl_facenet.models.facenet import TRUNKS, unit_range
+from cl_facenet.models.facenet import TRUNKS, abstract_variables, unit_range
 from cl_facenet.train import train
 
 
@@ -74,6 +74,8 @@ def test_photos_of_all_kinds_and_sizes(embedder, tmp_path):
     assert vectors.dtype == np.float32
     for vector in vectors[1:4]:
         np.testing.assert_array_equal(vector, vectors[0])
+    arrays = jnp.asarray(photo)[None]
+    np.testing.assert_allclose(embedder(arrays)[0], vectors[0], atol=1e-6)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
 
 
@@ -98,6 +100,9 @@ def test_bad_photos_are_named(embedder, tmp_path):
         embedder([tmp_path / "text.jpg"])
     with pytest.raises(InputError):
         embedder([np.zeros((32, 32, 3), np.float32)])
+    for thing in (None, b"bytes", 1, [draw_photo(0, 0, 0)]):
+        with pytest.raises(InputError, match="give a path, a Pillow image or a uint8"):
+            embedder([thing])
 
 
 def test_nothing_trained_there(run, tmp_path):
@@ -125,6 +130,7 @@ def test_a_config_of_another_model_is_refused(run, tmp_path):
         "face.jpg",
         Path("face.jpg"),
         np.zeros((32, 32, 3), "u1"),
+        b"bytes",
     ],
 )
 def test_one_photo_is_not_a_list_of_photos(embedder, photo):

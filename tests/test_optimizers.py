@@ -5,7 +5,6 @@ import numpy as np
 import optax
 import pytest
 
-from cl_facenet.errors import UsageError
 from cl_facenet.optimizers import kernels, make_optimizer, make_schedule
 
 SETTINGS = {
@@ -85,10 +84,8 @@ def test_kernels():
     }
 
 
-def test_unknown_names_are_named():
-    with pytest.raises(UsageError, match=r"optimizer\.schedule is 'linear'"):
-        make_schedule("linear", 0.1, **SETTINGS)
-    with pytest.raises(UsageError, match=r"optimizer\.name is 'lion'"):
-        make_optimizer(
-            "lion", optax.constant_schedule(0.1), momentum=0.9, weight_decay=0
-        )
+def test_adagrad_decays_by_the_gradient():
+    """Gradient 1 + .5 * 2 = 2, and AdaGrad's first step is nearly its sign."""
+    updates = step_of("adagrad", weight_decay=0.5)
+    np.testing.assert_allclose(updates[0]["kernel"], -0.1 * 2 / np.sqrt(4.1), rtol=1e-4)
+    np.testing.assert_allclose(updates[0]["bias"], -0.1 / np.sqrt(1.1), rtol=1e-4)

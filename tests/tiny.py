@@ -1,9 +1,10 @@
 """A network and a config that train in seconds; as a program, a run of them.
 
-python tests/tiny.py WORKDIR CACHE_DIR
+python tests/tiny.py WORKDIR CACHE_DIR SECONDS_A_STEP
 """
 
 import sys
+import time
 from pathlib import Path
 
 import flax.linen as nn
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from cl_facenet.config import base
 from cl_facenet.models import facenet
 from cl_facenet.models.layers import ConvBN
+from cl_facenet.progress import Progress
 from cl_facenet.train import train
 
 
@@ -48,4 +50,11 @@ def tiny_config(cache_dir, **changes):
 
 if __name__ == "__main__":
     facenet.TRUNKS["tiny"] = TinyTrunk()
+    show = Progress.show
+
+    def slowly(self: Progress, step: int, metrics: dict[str, float]) -> None:
+        time.sleep(float(sys.argv[3]))
+        show(self, step, metrics)
+
+    Progress.show = slowly
     train(tiny_config(sys.argv[2]), Path(sys.argv[1]))

@@ -25,7 +25,7 @@ from cl_facenet.data.photos import Photo, Source, fit_square, preprocessing
 from cl_facenet.errors import InputError
 
 # To be raised when what is stored changes, so that older copies are not reused.
-FORMAT = 1
+FORMAT = 2
 # TFDS holds one shard in memory while it writes it: about 80 MB at 96 pixels.
 _PHOTOS_PER_SHARD = 4096
 _PHOTOS_IN_FLIGHT = 64
@@ -45,6 +45,7 @@ def build(
         source=source.name,
         fingerprint=source.fingerprint,
         preprocessing=preprocessing(image_size),
+        ignored=list(source.ignored),
     )
     with tempfile.TemporaryDirectory(
         prefix=_UNFINISHED, dir=directory.parent

@@ -16,7 +16,7 @@ SUFFIXES = (
 
 
 def folder_source(path: str | PathLike[str]) -> Source:
-    """Return the photos directly in each sub-folder; hidden and other files are left.
+    """Return the photos directly in each sub-folder; other files are ignored.
 
     Files and sub-folders sort naturally: 2.jpg comes before 10.jpg.
 
@@ -34,16 +34,19 @@ def folder_source(path: str | PathLike[str]) -> Source:
         found = "photos but no sub-folders" if any(map(_is_photo, entries)) else "empty"
         raise InputError(f"{root}: {found}; put each person's photos in a sub-folder")
     digest = hashlib.sha256()
-    photos = []
+    photos: list[Photo] = []
+    ignored = [entry.name for entry in entries if not entry.is_dir()]
     for person in people:
-        files = [entry for entry in _visible(person) if _is_photo(entry)]
+        inside = _visible(person)
+        files = [entry for entry in inside if _is_photo(entry)]
+        ignored += [f"{person.name}/{e.name}" for e in inside if not _is_photo(e)]
         if not files:
             raise InputError(f"{person}: no photos in it; add some or remove it")
         for file in files:
             name = f"{person.name}/{file.name}"
             photos.append(Photo(person.name, name, partial(open_photo, file)))
             digest.update(_identity(file, name))
-    return Source(f"folder-{_slug(root)}", photos, digest.hexdigest())
+    return Source(f"folder-{_slug(root)}", photos, digest.hexdigest(), ignored)
 
 
 def natural_order(name: str) -> tuple[list[str | int], str]:
@@ -61,12 +64,13 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _is_photo(entry: Path) -> bool:
-    return entry.suffix.lower() in SUFFIXES and entry.is_file()
+    """A broken link counts as a photo, which then cannot be read."""
+    return entry.suffix.lower() in SUFFIXES and not entry.is_dir()
 
 
 def _identity(file: Path, name: str) -> bytes:
     """Return name, size and time of a photo; records hold names as UTF-8."""
-    status = file.stat()
+    status = file.stat() if file.exists() else file.lstat()
     try:
         return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
     except UnicodeEncodeError as error:

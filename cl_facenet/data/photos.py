@@ -27,12 +27,14 @@ class Photo:
 class Source:
     """A set of photos, sorted by person and then by name in natural order.
 
-    `fingerprint` is a hex digest of everything that decides the pixels.
+    `fingerprint` is a hex digest of everything that decides the pixels; `ignored` are
+    names of files that do not look like photos.
     """
 
     name: str
     photos: Sequence[Photo]
     fingerprint: str
+    ignored: Sequence[str] = ()
 
 
 def preprocessing(size: int) -> dict[str, Any]:
@@ -59,10 +61,13 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     Raises:
         InputError: unreadable, truncated or oversized file, or another array.
     """
-    if isinstance(photo, np.ndarray):
-        return _from_array(photo)
     if isinstance(photo, Image.Image):
         return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
+    if hasattr(photo, "__array__"):
+        return _from_array(np.asarray(photo))
+    if not isinstance(photo, str | os.PathLike):
+        kind = type(photo).__name__
+        raise InputError(f"a {kind}: give a path, a Pillow image or a uint8 array")
     name = os.fspath(photo)
     if not Path(name).is_file():
         raise InputError(f"{name}: no such photo file; check the path")

@@ -26,7 +26,8 @@ class Records:
         people: names.
         labels: row in `people` of each photo, int32 [N].
         metadata: source, fingerprint, preprocessing, people, counts (photos of each
-            person) and skipped (names of unreadable photos left out).
+            person), skipped (names of unreadable photos left out) and ignored (names of
+            files that are no photos).
         encoded: the stored records, with PNG images.
     """
 
@@ -52,6 +53,12 @@ class Records:
     def names(self) -> list[str]:
         """Return the name of every photo, decoding none."""
         return [record["photo"].decode() for record in self.encoded]
+
+
+def default_cache_dir() -> Path:
+    """The user's cache folder, after the XDG convention."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "cl_facenet"
 
 
 def prepare(

@@ -13,6 +13,7 @@ from sklearn.metrics import auc, roc_curve
 from cl_facenet.errors import InputError
 
 CHUNK = 16_384  # pairs at a time: some 80 MB for 128 numbers a photo
+NUM_FOLDS = 10
 FALSE_ACCEPT_RATES = (0.01, 0.001)
 
 
@@ -21,9 +22,7 @@ class Verification:
     """Rates and shares are from 0 to 1; the rest is in squared distance."""
 
     accuracy_mean: float  # over folds
-    accuracy_std: (
-        float  # over folds (of the population, as OpenFace and FaceNet report)
-    )
+    accuracy_std: float  # over folds, of the population as OpenFace reports it
     auc: float
     eer: float
     tar_at_far: dict[float, float]
@@ -67,7 +66,9 @@ def all_pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pairs, left == right
 
 
-def assign_folds(same: np.ndarray, num_folds: int = 10, *, seed: int) -> np.ndarray:
+def assign_folds(
+    same: np.ndarray, num_folds: int = NUM_FOLDS, *, seed: int
+) -> np.ndarray:
     """A fold for each of the pairs same [P], at random: int [P], below `num_folds`.
 
     Each fold gets its share of the same and of the different pairs, to within one.

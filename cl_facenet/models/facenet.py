@@ -1,5 +1,7 @@
 """FaceNet: trunk -> embedding -> logits, whose last part is dropped after training."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -73,6 +75,12 @@ def create_model(
     if graph not in GRAPHS:
         raise UsageError(f"model.graph is {graph!r}: choose one of {', '.join(GRAPHS)}")
     return FaceNet(TRUNKS[name], embedding_size, num_classes, logit_scale)
+
+
+def abstract_variables(model: FaceNet, image_size: int) -> dict[str, Any]:
+    """Shapes and types of a model's variables, without making any."""
+    images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
+    return jax.eval_shape(model.init, jax.random.key(0), images)
 
 
 def unit_range(images: jax.Array) -> jax.Array:

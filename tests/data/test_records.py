@@ -10,7 +10,7 @@ from PIL import Image
 from cl_facenet.data import records as records_module
 from cl_facenet.data.orl import orl_source
 from cl_facenet.data.photos import Photo, Source, load_photo, preprocessing
-from cl_facenet.data.records import prepare
+from cl_facenet.data.records import default_cache_dir, prepare
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
 
@@ -50,6 +50,7 @@ def test_metadata_says_where_the_photos_come_from(source, tmp_path):
         "people": ["p1", "p2", "p3"],
         "counts": [4, 4, 4],
         "skipped": [],
+        "ignored": [],
     }
 
 
@@ -153,3 +154,11 @@ def test_no_tensorflow(tmp_path):
         env=environment,
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_where_records_are_kept_by_default(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / "cl_facenet"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / ".cache" / "cl_facenet"

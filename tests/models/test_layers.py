@@ -50,7 +50,7 @@ def test_max_pool_has_the_gradient_of_reduce_window():
         jax.grad(lambda x, f=f: jnp.sum(f(x) * weights))(x)
         for f in (lambda x: layers.max_pool(x, 3, 2, 1), native)
     )
-    np.testing.assert_allclose(ours, theirs)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
 @given(seeds, sizes, sizes, st.sampled_from([(1, 0), (1, 1), (3, 0)]))
@@ -111,35 +111,86 @@ def test_l2_normalize_gives_unit_rows_and_survives_zero():
     [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (7, 2, 3)],
 )
 def test_conv_against_loops(kernel, stride, padding):
-    x = normal(0, 2, 9, 8, 3)
-    conv = layers.Conv(4, kernel, stride, padding)
-    params = {"kernel": normal(1, kernel, kernel, 3, 4), "bias": normal(2, 4)}
-    y = conv.apply({"params": params}, x)
+    x, weights = normal(0, 2, 9, 8, 3), normal(1, kernel, kernel, 3, 4)
+    y = layers.conv(x, weights, stride, padding)
     for i, j, window in windows(x, kernel, stride, padding, 0.0):
-        expected = np.einsum("bhwi,hwio->bo", window, params["kernel"]) + params["bias"]
+        expected = np.einsum("bhwi,hwio->bo", window, weights)
         np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-4, atol=1e-4)
 
 
-class TestBatchNorm:
-    bn = layers.BatchNorm()
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("shape", [(2, 9, 8), (1, 3, 3), (3, 1, 2)])
+def test_conv_has_the_gradient_of_lax(kernel, shape):
+    padding = kernel // 2
+    x, weights = normal(0, *shape, 3), normal(1, kernel, kernel, 3, 4)
+    out = normal(2, *shape, 4)
+
+    def native(x, weights):
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        return jax.lax.conv_general_dilated(
+            x, weights, (1, 1), [(padding, padding)] * 2, dimension_numbers=dimensions
+        )
+
+    ours, theirs = (
+        jax.grad(lambda x, w, f=f: jnp.sum(f(x, w) * out), argnums=(0, 1))(x, weights)
+        for f in (lambda x, w: layers.conv(x, w, 1, padding), native)
+    )
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
+
+
+def plain_normalize(x, scale, bias, weight):
+    """Ioffe and Szegedy, algorithm 1, and a ReLU, for autodiff."""
+    count = jnp.sum(weight) * x.shape[1] * x.shape[2]
+    mean = jnp.sum(x * weight, (0, 1, 2)) / count
+    var = jnp.sum((x - mean) ** 2 * weight, (0, 1, 2)) / count
+    return jnp.maximum((x - mean) / jnp.sqrt(var + 1e-5) * scale + bias, 0)
+
+
+@pytest.mark.parametrize("padded", [0, 2])
+def test_normalize_has_the_value_and_gradient_of_its_definition(padded):
+    x, scale, bias = normal(0, 6, 3, 2, 5), normal(1, 5), normal(2, 5)
+    weight = (np.arange(6) < 6 - padded).astype(np.float32)[:, None, None, None]
+    out = normal(3, 6, 3, 2, 5) * weight  # no loss looks at padded rows
+
+    def value(f):
+        return lambda *args: jnp.sum(f(*args, weight) * out)
+
+    ours = jax.value_and_grad(
+        value(lambda *args: layers.normalize(*args)[0]), argnums=(0, 1, 2)
+    )(x, scale, bias)
+    theirs = jax.value_and_grad(value(plain_normalize), argnums=(0, 1, 2))(
+        x, scale, bias
+    )
+    for our, their in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
+
+
+class TestBatchNormReLU:
+    bn = layers.BatchNormReLU()
+    conv_bias = normal(9, 5)
 
     def run(self, x, mask=None, train=True):
         mask = np.ones(len(x), bool) if mask is None else mask
-        variables = self.bn.init(jax.random.key(0), x, mask, train=True)
-        return self.bn.apply(variables, x, mask, train=train, mutable=["batch_stats"])
+        args = (x, self.conv_bias, mask)
+        variables = self.bn.init(jax.random.key(0), *args, train=True)
+        y, updates = self.bn.apply(
+            variables, *args, train=train, mutable=["batch_stats"]
+        )
+        return y, updates["batch_stats"]
 
     def test_batch_is_normalised_by_its_biased_variance(self):
         x = normal(0, 4, 3, 2, 5)
         y, _ = self.run(x)
         expected = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
-        np.testing.assert_allclose(y, expected, atol=1e-5)
+        np.testing.assert_allclose(y, np.maximum(expected, 0), atol=1e-5)
 
-    def test_running_statistics_are_torch_s(self):
+    def test_running_statistics_are_torch_s_those_of_x_plus_bias(self):
         x = normal(0, 4, 3, 2, 5)
-        _, updates = self.run(x)
-        stats = updates["batch_stats"]
+        _, stats = self.run(x)
+        mean = x.mean((0, 1, 2)) + self.conv_bias
         unbiased = x.var((0, 1, 2), ddof=1)
-        np.testing.assert_allclose(stats["mean"], 0.1 * x.mean((0, 1, 2)), atol=1e-6)
+        np.testing.assert_allclose(stats["mean"], 0.1 * mean, atol=1e-6)
         np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * unbiased, rtol=1e-5)
 
     def test_padded_rows_count_for_nothing(self):
@@ -150,18 +201,16 @@ class TestBatchNorm:
             self.run(x),
         )
         np.testing.assert_allclose(y[:4], alone, atol=1e-5)
-        for ours, theirs in zip(
-            *map(jax.tree.leaves, (stats, alone_stats)), strict=True
-        ):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+        for name in ("mean", "var"):
+            np.testing.assert_allclose(stats[name], alone_stats[name], rtol=1e-5)
 
     def test_a_large_mean_costs_no_digits(self):
-        x = normal(0, 64, 3, 3, 1)
-        y, _ = self.run(x + 1e3)
-        np.testing.assert_allclose(y, self.run(x)[0], atol=2e-3)
+        x = normal(0, 64, 3, 3, 5)
+        np.testing.assert_allclose(self.run(x + 1e3)[0], self.run(x)[0], atol=2e-3)
 
     def test_evaluation_uses_the_running_statistics(self):
-        x = normal(0, 4, 3)
-        y, updates = self.run(x, train=False)
-        np.testing.assert_allclose(y, x / np.sqrt(1 + 1e-5), rtol=1e-6)
-        np.testing.assert_array_equal(updates["batch_stats"]["mean"], 0)
+        x = normal(0, 4, 3, 2, 5)
+        y, stats = self.run(x, train=False)
+        expected = (x + self.conv_bias) / np.sqrt(1 + 1e-5)
+        np.testing.assert_allclose(y, np.maximum(expected, 0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(stats["mean"], 0)
