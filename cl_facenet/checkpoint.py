@@ -3,8 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,16 +23,9 @@ class Checkpoints:
             item_names=("state", "data"),
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._manager.close()  # waits for a save under way
+    def close(self) -> None:
+        """Waits for a save under way."""
+        self._manager.close()
 
     @property
     def latest_step(self) -> int | None:

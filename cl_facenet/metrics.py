@@ -5,8 +5,7 @@ import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -53,15 +52,8 @@ class MetricsLog:
         partial.replace(path)
         self._file = path.open("a")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Closes the file; what is pending is of an interval that did not end."""
         self._file.close()
 
     def add(self, step: int, metrics: Mapping[str, Any], **known: float) -> None:

@@ -1,8 +1,6 @@
 """The progress bar of training: loss terms and photos a second, on standard error."""
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 import rich.progress
 from rich.console import Console
@@ -36,17 +34,10 @@ class Progress:
         self._task = self._bar.add_task(
             "train", total=num_steps, completed=start_step, terms=""
         )
-
-    def __enter__(self) -> Self:
         self._bar.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Leaves the bar as it stands."""
         self._bar.stop()
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:

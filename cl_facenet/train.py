@@ -1,6 +1,7 @@
 """The training loop."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     state = create_state(model, tx, config.data.image_size, config.seed)
     batches = build_batches(config, records, split)
     workdirs.claim(workdir, config.to_dict())  # not before all of the above is right
-    with Checkpoints(workdir / "checkpoints") as checkpoints:
+    with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         if checkpoints.latest_step is not None:
             trained_on = checkpoints.read_data()
             check_data(trained_on, records)
@@ -66,7 +67,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             every_steps=config.log_every_steps,
             batch_size=config.batch_size,
         )
-        with log, Progress(start, num_steps, config.batch_size) as progress:
+        progress = Progress(start, num_steps, config.batch_size)
+        with closing(log), closing(progress):
             for step in range(start + 1, num_steps + 1):
                 state, metrics = train_step(state, next(batches))
                 log.add(step, metrics, learning_rate=learning_rates[step - 1])

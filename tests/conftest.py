@@ -1,9 +1,14 @@
 """Settings and fixtures of all tests."""
 
 import os
+import tempfile
 
-# Read by JAX at its import, and by the processes that tests start.
+# Read by JAX at its import, and by the processes that tests start. What one test has
+# compiled, the next need not.
+_COMPILED = tempfile.TemporaryDirectory()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import pytest
 from hypothesis import settings
