@@ -13,7 +13,13 @@ from cl_facenet.data.augment import Augment
 from cl_facenet.data.folder import folder_source
 from cl_facenet.data.orl import orl_source
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
-from cl_facenet.data.records import Records, default_cache_dir, prepare
+from cl_facenet.data.records import (
+    Records,
+    default_cache_dir,
+    is_prepared,
+    open_records,
+    prepare,
+)
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
@@ -28,19 +34,7 @@ MAX_PAIRS = 20_000_000  # of photos, in verification: some 3 GB
 def build_data(config: ConfigDict) -> tuple[Records, Split]:
     """The config's photos as records, and who of them is trained on."""
     data = config.data
-    sources = {
-        "orl": lambda: orl_source(),
-        "folder": lambda: folder_source(Path(data.path).expanduser()),
-        "synthetic": lambda: synthetic_source(**data.synthetic, seed=config.seed),
-    }
-    records = prepare(
-        sources[data.name](),
-        image_size=data.image_size,
-        cache_dir=Path(data.cache_dir).expanduser()
-        if data.cache_dir
-        else default_cache_dir(),
-        skip_unreadable=data.skip_unreadable,
-    )
+    records = _build_records(config)
     split = split_people(
         records.labels,
         records.people,
@@ -57,6 +51,31 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
     if split.verification_people:
         _check_pairs(len(split.verification_indices))
     return records, split
+
+
+def _build_records(config: ConfigDict) -> Records:
+    data, folder = config.data, Path(config.data.path).expanduser()
+    if data.name == "folder" and is_prepared(folder):
+        records = open_records(folder)
+        stored = records.metadata["preprocessing"]["image_size"]
+        if stored != data.image_size:
+            raise InputError(
+                f"{folder} holds photos of {stored} pixels, data.image_size is "
+                f"{data.image_size}: change it, or prepare them again"
+            )
+        return records
+    sources = {
+        "orl": lambda: orl_source(),
+        "folder": lambda: folder_source(folder),
+        "synthetic": lambda: synthetic_source(**data.synthetic, seed=config.seed),
+    }
+    cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else None
+    return prepare(
+        sources[data.name](),
+        image_size=data.image_size,
+        cache_dir=cache_dir or default_cache_dir(),
+        skip_unreadable=data.skip_unreadable,
+    )
 
 
 def _check_pairs(num_photos: int) -> None:

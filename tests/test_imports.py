@@ -14,7 +14,7 @@ PACKAGE = Path(cl_facenet.__file__).parent
 # Each module may import those of the layers below its own, and neighbours in its own
 # folder. Top first.
 LAYERS = (
-    ("main",),
+    ("main", "prepare"),
     ("train",),
     ("evaluate", "summary"),
     ("build",),

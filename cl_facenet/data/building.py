@@ -192,9 +192,8 @@ def _examples(
             counts[photo.person] += 1
             yield {"image": png, "person": photo.person, "photo": photo.name}
     if unreadable and not (skip_unreadable and counts):
-        hint = (
-            "" if skip_unreadable else "; --config.data.skip_unreadable=True skips them"
-        )
+        way_out = "--config.data.skip_unreadable=True or --skip-unreadable"
+        hint = "" if skip_unreadable else f"; {way_out} leaves them out"
         first = next(iter(unreadable.values()))
         raise InputError(
             f"{first} ({len(unreadable)} of {len(photos)} photos are unreadable{hint})"

@@ -66,36 +66,55 @@ def prepare(
 ) -> Records:
     """Fit every photo to a square and store it, or open what an earlier call stored.
 
-    The folder below `cache_dir` appears, whole, by one rename at the end; a killed
-    call leaves at most a hidden .preparing-* folder, which a later call deletes when
-    it is a day old.
+    What is stored is below `cache_dir`, under a name that says all that decides it.
+    Arguments and errors are those of `store`.
+    """
+    settings = [FORMAT, source.fingerprint, preprocessing(image_size), skip_unreadable]
+    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+    directory = Path(cache_dir) / f"{source.name}-{image_size}px-{digest}"
+    if not directory.is_dir():
+        store(source, directory, image_size=image_size, skip_unreadable=skip_unreadable)
+    return open_records(directory)
+
+
+def store(
+    source: Source, directory: Path, *, image_size: int, skip_unreadable: bool
+) -> None:
+    """Fit every photo to a square and store all in `directory`.
+
+    It appears, whole, by one rename at the end; a killed call leaves at most a hidden
+    .preparing-* folder beside it, which a later call deletes when it is a day old.
 
     Args:
         image_size: side of the stored photos, in pixels.
         skip_unreadable: leave unreadable photos out, and people who have no other.
 
     Raises:
-        InputError: unreadable photos, damaged records, or a `cache_dir` that cannot
-            be written.
+        InputError: unreadable photos, or a directory that cannot be written.
     """
-    settings = [FORMAT, source.fingerprint, preprocessing(image_size), skip_unreadable]
-    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
-    directory = Path(cache_dir) / f"{source.name}-{image_size}px-{digest}"
-    remove_leftovers(Path(cache_dir))
-    if not directory.is_dir():
-        try:
-            build(source, image_size, directory, skip_unreadable)
-        # array_record reports a full disk as RuntimeError.
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{cache_dir}: cannot write the prepared photos ({reason}); free some "
-                "space or choose another folder"
-            ) from error
-    return _open(directory)
+    remove_leftovers(directory.parent)
+    try:
+        build(source, image_size, directory, skip_unreadable)
+    # array_record reports a full disk as RuntimeError.
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{directory.parent}: cannot write the prepared photos ({reason}); free "
+            "some space or choose another folder"
+        ) from error
 
 
-def _open(directory: Path) -> Records:
+def is_prepared(directory: Path) -> bool:
+    """Whether records are stored there, rather than photos."""
+    return (directory / "dataset_info.json").is_file()
+
+
+def open_records(directory: Path) -> Records:
+    """The records stored in a directory.
+
+    Raises:
+        InputError: they are damaged.
+    """
     try:
         with quiet_tfds():
             builder = tfds.builder_from_directory(directory)
