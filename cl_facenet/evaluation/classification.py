@@ -23,7 +23,7 @@ class Classification:
     recall: float
     f1: float
     labels: np.ndarray  # int [N], the true people
-    answers: np.ndarray  # int [N]
+    predictions: np.ndarray  # int [N]
     num_classes: int
 
     @property
@@ -34,7 +34,7 @@ class Classification:
     @property
     def confusion(self) -> np.ndarray:
         """Counts, int [num_classes, num_classes]; a row is a true person."""
-        return confusion_matrix(self.labels, self.answers, self.num_classes)
+        return confusion_matrix(self.labels, self.predictions, self.num_classes)
 
     def summary(self) -> dict[str, Any]:
         """The `classification` object of results.json."""
@@ -49,19 +49,19 @@ class Classification:
 
 
 def confusion_matrix(
-    labels: np.ndarray, answers: np.ndarray, num_classes: int
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
 ) -> np.ndarray:
     """Counts of (label, answer), int [num_classes, num_classes]."""
-    cells = np.asarray(labels, np.int64) * num_classes + answers
+    cells = np.asarray(labels, np.int64) * num_classes + predictions
     return np.bincount(cells, minlength=num_classes**2).reshape(
         num_classes, num_classes
     )
 
 
 def classify(
-    labels: np.ndarray, answers: np.ndarray, num_classes: int
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int
 ) -> Classification:
-    """Scores answers [N] against labels [N], both ints below `num_classes`.
+    """Scores predictions [N] against labels [N], both ints below `num_classes`.
 
     A person who is never the answer has precision 0.
 
@@ -74,14 +74,18 @@ def classify(
         # With a photo or two a person, scikit-learn takes the labels for a regression.
         warnings.filterwarnings("ignore", "The number of unique classes is greater")
         precision, recall, f1, _ = precision_recall_fscore_support(
-            labels, answers, labels=np.unique(labels), average="macro", zero_division=0
+            labels,
+            predictions,
+            labels=np.unique(labels),
+            average="macro",
+            zero_division=0,
         )
     return Classification(
-        accuracy=float(np.mean(labels == answers)),
+        accuracy=float(np.mean(labels == predictions)),
         precision=float(precision),
         recall=float(recall),
         f1=float(f1),
         labels=labels,
-        answers=answers,
+        predictions=predictions,
         num_classes=int(num_classes),
     )

@@ -231,12 +231,15 @@ def draw_distances(verification: Verification) -> Figure:
 
 
 def draw_confusion(classification: Classification, people: list[str]) -> Figure:
-    """True people in rows, answers in columns; large ones in groups."""
+    """True people in rows, predictions in columns; large ones in groups."""
     num_people = classification.num_classes
     group = math.ceil(num_people / MAX_CELLS)  # people to a cell
     num_cells = math.ceil(num_people / group)
-    labels, answers = classification.labels // group, classification.answers // group
-    counts = confusion_matrix(labels, answers, num_cells)
+    labels, predictions = (
+        classification.labels // group,
+        classification.predictions // group,
+    )
+    counts = confusion_matrix(labels, predictions, num_cells)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
     names = _names(people) if num_people <= MAX_NAMED else []
@@ -259,7 +262,7 @@ def draw_confusion(classification: Classification, people: list[str]) -> Figure:
             style = {"color": colour, "ha": "center", "va": "center", "fontsize": 7}
             axes.text(column, row, f"{counts[row, column]}", style)
     cell = f" ({group} people to a cell)" if group > 1 else ""
-    axes.set_xlabel("answer" + cell)
+    axes.set_xlabel("prediction" + cell)
     axes.set_ylabel("true person" + cell)
     return figure
 

@@ -71,7 +71,7 @@ def test_no_photos():
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30)
 )
 def test_agrees_with_counting(rows):
-    labels, answers = np.array(rows).T
+    labels, predictions = np.array(rows).T
     precisions, recalls, f1s = [], [], []
     for person in sorted(set(labels.tolist())):
         right = sum(label == answer == person for label, answer in rows)
@@ -80,7 +80,7 @@ def test_agrees_with_counting(rows):
         precisions.append(right / answered if answered else 0)
         recalls.append(right / photos)
         f1s.append(2 * right / (answered + photos))
-    result = classify(labels, answers, num_classes=5)
+    result = classify(labels, predictions, num_classes=5)
     assert result.accuracy == pytest.approx(np.mean([a == b for a, b in rows]))
     assert result.precision == pytest.approx(np.mean(precisions))
     assert result.recall == pytest.approx(np.mean(recalls))
