@@ -1,0 +1,84 @@
+"""metrics.jsonl: means of intervals, late, without gaps or doubles."""
+
+import jax.numpy as jnp
+import pytest
+
+from cl_facenet.errors import InputError
+from cl_facenet.metrics import MetricsLog, read_metrics
+
+
+def log_of(path, *, start_step=0, num_steps=5):
+    return MetricsLog(
+        path, start_step=start_step, num_steps=num_steps, every_steps=2, batch_size=4
+    )
+
+
+def write(path, steps, **options):
+    log = log_of(path, **options)
+    for step in steps:
+        log.add(step, {"loss": jnp.float32(step)}, learning_rate=0.5)
+    log.flush()
+    log.close()
+
+
+def test_rows_are_means_of_every_interval_and_of_the_rest(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    write(path, range(1, 6))
+    rows = read_metrics(path)
+    assert [(row["step"], row["train/loss"]) for row in rows] == [
+        *((2, 1.5), (4, 3.5), (5, 5.0))
+    ]
+    assert all(row["train/learning_rate"] == 0.5 for row in rows)
+    assert all(row["train/photos_per_second"] > 0 for row in rows)
+
+
+def test_metrics_are_fetched_a_step_late(tmp_path):
+    log = log_of(tmp_path / "metrics.jsonl")
+    log.add(1, {"loss": jnp.float32(1)})
+    assert log.latest == {}
+    log.add(2, {"loss": jnp.float32(2)})
+    assert log.latest == {"loss": 1}
+    log.flush()
+    assert log.latest == {"loss": 2}
+    log.close()
+
+
+def test_going_on_drops_the_rows_that_will_be_done_again(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    write(path, range(1, 6))
+    write(path, range(3, 6), start_step=2)
+    assert [row["step"] for row in read_metrics(path)] == [2, 4, 5]
+
+
+def test_a_row_cut_short_by_a_crash_is_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    write(path, range(1, 5), num_steps=9)
+    path.write_text(path.read_text()[:-10])
+    assert [row["step"] for row in read_metrics(path)] == [2]
+    write(path, range(3, 5), start_step=2, num_steps=9)
+    assert [row["step"] for row in read_metrics(path)] == [2, 4]
+
+
+def test_what_is_not_finite_is_named(tmp_path):
+    log = log_of(tmp_path / "metrics.jsonl")
+    nan, inf = jnp.float32("nan"), jnp.float32("inf")
+    bad = {"loss": nan, "center_loss": 1.0, "softmax_loss": nan, "gradient_norm": inf}
+    log.add(7, bad)
+    with pytest.raises(
+        InputError,
+        match="not finite at step 7: gradient_norm inf, loss nan, softmax_loss nan;",
+    ):
+        log.flush()
+    log.close()
+
+
+def test_an_undefined_ratio_is_left_out_of_the_mean(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    log = log_of(path, num_steps=4)
+    for step, ratio in enumerate((0.5, float("nan"), float("nan"), float("nan")), 1):
+        log.add(step, {"ratio": jnp.float32(ratio)})
+    log.flush()
+    log.close()
+    first, second = read_metrics(path)
+    assert first["train/ratio"] == 0.5
+    assert "train/ratio" not in second
