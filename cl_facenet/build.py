@@ -1,7 +1,4 @@
-"""From a config to the parts of a run: data, network, optimizer, step, batches."""
-
-from pathlib import Path
-from typing import Any
+"""From a config to the parts of a run: network, optimizer, step, batches."""
 
 import grain
 import jax
@@ -10,110 +7,12 @@ import optax
 from ml_collections import ConfigDict
 
 from cl_facenet.data.augment import Augment
-from cl_facenet.data.folder import folder_source
-from cl_facenet.data.orl import orl_source
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
-from cl_facenet.data.records import (
-    Records,
-    default_cache_dir,
-    is_prepared,
-    open_records,
-    prepare,
-)
-from cl_facenet.data.splits import Split, split_people
-from cl_facenet.data.synthetic import synthetic_source
-from cl_facenet.errors import InputError
-from cl_facenet.evaluation.verification import NUM_FOLDS
+from cl_facenet.data.records import Records
+from cl_facenet.data.splits import Split
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
 from cl_facenet.state import TrainStep, make_train_step
-
-MAX_PAIRS = 20_000_000  # of photos, in verification: some 3 GB
-
-
-def build_data(config: ConfigDict) -> tuple[Records, Split]:
-    """The config's photos as records, and who of them is trained on."""
-    data = config.data
-    records = _build_records(config)
-    split = split_people(
-        records.labels,
-        records.people,
-        verification_share=data.verification_share,
-        heldout_share=data.heldout_share,
-        seed=config.seed,
-    )
-    found = len(split.train_people)
-    if data.num_classes not in (None, found):
-        raise InputError(
-            f"data.num_classes is {data.num_classes}, but the data has {found} people "
-            "to train on: leave it out"
-        )
-    if split.verification_people:
-        _check_pairs(len(split.verification_indices))
-    return records, split
-
-
-def _build_records(config: ConfigDict) -> Records:
-    data, folder = config.data, Path(config.data.path).expanduser()
-    if data.name == "folder" and is_prepared(folder):
-        records = open_records(folder)
-        stored = records.metadata["preprocessing"]["image_size"]
-        if stored != data.image_size:
-            raise InputError(
-                f"{folder} holds photos of {stored} pixels, data.image_size is "
-                f"{data.image_size}: change it, or prepare them again"
-            )
-        return records
-    sources = {
-        "orl": lambda: orl_source(),
-        "folder": lambda: folder_source(folder),
-        "synthetic": lambda: synthetic_source(**data.synthetic, seed=config.seed),
-    }
-    cache_dir = Path(data.cache_dir).expanduser() if data.cache_dir else None
-    return prepare(
-        sources[data.name](),
-        image_size=data.image_size,
-        cache_dir=cache_dir or default_cache_dir(),
-        skip_unreadable=data.skip_unreadable,
-    )
-
-
-def _check_pairs(num_photos: int) -> None:
-    # Now, rather than when the training is done.
-    num_pairs = num_photos * (num_photos - 1) // 2
-    if num_pairs < NUM_FOLDS:
-        raise InputError(
-            f"verification on all pairs of {num_photos} photos is {num_pairs} pairs, "
-            f"under {NUM_FOLDS}: raise data.verification_share, or set it to 0"
-        )
-    if num_pairs > MAX_PAIRS:
-        raise InputError(
-            f"verification on all pairs of {num_photos:,} photos would be "
-            f"{num_pairs:,}, over {MAX_PAIRS:,}: lower data.verification_share"
-        )
-
-
-def data_identity(records: Records) -> dict[str, Any]:
-    """What says which photos these are, and how they were made to fit."""
-    return {
-        name: records.metadata[name]
-        for name in ("source", "fingerprint", "preprocessing")
-    }
-
-
-def check_data(trained_on: dict[str, Any], records: Records) -> None:
-    """Refuses photos that are not those that a checkpoint was trained on.
-
-    Others would give other people the same labels, and might put people trained on
-    into the verification pairs.
-    """
-    for name, value in data_identity(records).items():
-        if trained_on[name] != value:
-            raise InputError(
-                f"the photos have changed since this run began ({name} was "
-                f"{trained_on[name]}, is {value}): bring them back, or choose "
-                "another --workdir"
-            )
 
 
 def count_steps(config: ConfigDict, split: Split) -> int:
@@ -171,6 +70,7 @@ def build_batches(
         split.train_indices,
         split.train_labels,
         batch_size=config.batch_size,
+        photos_per_person=config.data.photos_per_person,
         num_epochs=config.num_epochs,
         seed=config.seed,
         augment=Augment(**config.data.augment),

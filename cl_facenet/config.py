@@ -7,6 +7,8 @@ from ml_collections.config_dict import placeholder
 
 from cl_facenet.centers import RULES
 from cl_facenet.data.augment import Augment
+from cl_facenet.data.lfw_splits import PROTOCOLS
+from cl_facenet.data.preprocessing import ALIGN
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model
@@ -18,9 +20,10 @@ BIG = 2**31 - 1
 def base(data: str = "orl") -> ConfigDict:
     """NN4.Small2 with softmax and center loss; `data` is what follows --config=FILE:
 
-    That is `orl` (the default), `synthetic`, or a folder with a sub-folder a person.
+    That is `orl` (the default), `lfw`, `synthetic`, or a folder with a sub-folder a
+    person.
     """
-    named = data in ("orl", "synthetic")
+    named = data in ("orl", "lfw", "synthetic")
     config = ConfigDict(
         {
             "seed": 0,  # of the parameters, the split, the order and the augmentation
@@ -31,12 +34,17 @@ def base(data: str = "orl") -> ConfigDict:
             "data": {
                 "name": data if named else "folder",
                 "path": "" if named else data,  # of the folder
+                # How photos are made square: none, dlib or dlib5. None: of prepared
+                # data, as they were; of other data, none.
+                "align": placeholder(str),
                 "image_size": 96,  # pixels a side
                 "num_classes": placeholder(int),  # people trained on; None: as found
                 "cache_dir": "",  # of prepared records; "": the user's cache folder
                 "skip_unreadable": False,  # leave out photos that cannot be read
-                "verification_share": 0.25,  # of people, never trained on
+                "verification_share": 0.25,  # of people, never trained on; not of lfw
+                "min_photos": 1,  # people with fewer are not trained on
                 "heldout_share": 0.2,  # of a trained person's photos, to classify
+                "photos_per_person": 0,  # in a batch; 0: shuffled, however many
                 "num_threads": 2,  # that decode and augment
                 "augment": {
                     "mirror": 0.5,  # probability
@@ -45,6 +53,8 @@ def base(data: str = "orl") -> ConfigDict:
                     "contrast": 0.3,  # share of the photo's own, up to, each way
                     "erase": 0.4,  # probability of covering a rectangle
                 },
+                # data.name == "lfw" only: view1, sets_1_to_5, sets_6_to_10, a or all
+                "lfw": {"protocol": "view1"},
                 # data.name == "synthetic" only:
                 "synthetic": {"num_people": 40, "photos_per_person": 10},
             },
@@ -71,6 +81,8 @@ def base(data: str = "orl") -> ConfigDict:
                 "decay_epochs": (),  # of schedule `step`: when to multiply by ...
                 "decay_factor": 0.1,  # ... this
             },
+            # Files of points, to be drawn beside the ROC.
+            "report": {"published_roc": ()},
         }
     )
     return config.lock()  # so that a misspelt key in a config file is an error
@@ -116,13 +128,24 @@ def validate(config: ConfigDict) -> None:
 
 
 def _validate_data(config: ConfigDict) -> None:
-    _choice(config, "data.name", "orl", "folder", "synthetic")
+    _choice(config, "data.name", "orl", "lfw", "folder", "synthetic")
+    if config.data.align is not None:
+        _choice(config, "data.align", *ALIGN)
+    _choice(config, "data.lfw.protocol", *PROTOCOLS)
     if config.data.name == "folder" and not config.data.path:
         raise UsageError("data.path is empty: name the folder of photos")
     if config.data.num_classes is not None:
         _between(config, "data.num_classes", 2, BIG)
     _between(config, "data.verification_share", 0, 0.99)
     _between(config, "data.heldout_share", 0, 0.99)
+    _between(config, "data.min_photos", 1, BIG)
+    _between(config, "data.photos_per_person", 0, BIG)
+    each = config.data.photos_per_person
+    if each and config.batch_size % each:
+        raise UsageError(
+            f"batch_size is {config.batch_size}: make it a multiple of "
+            f"data.photos_per_person ({each})"
+        )
     _between(config, "data.num_threads", 1, BIG)
     _between(config, "data.synthetic.num_people", 1, BIG)
     _between(config, "data.synthetic.photos_per_person", 1, BIG)

@@ -1,7 +1,7 @@
 """The trained network with its head dropped: photos in, vectors out."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cl_facenet.data.photos import PhotoLike, load_photo
+from cl_facenet.data.photos import PhotoLike, open_photo
+from cl_facenet.data.preprocessing import Prepared, Preprocessing, described, say
 from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import (
     FaceNet,
@@ -32,23 +33,37 @@ class Embedder:
       apply: pure function (params, images [N, S, S, 3]) -> float32 [N, D], of uint8
         images or of floats in [0, 1]; for jax.jit, grad and vmap.
       params: its first argument, {"params": ..., "batch_stats": ...}, head dropped.
-      image_size: S, the side in pixels that photos are cropped and resized to.
+      preprocessing: how photos are made square (aligned, or cropped), as the photos
+        were that the model was trained on.
     """
 
-    def __init__(self, model: FaceNet, params: Variables, image_size: int) -> None:
+    def __init__(
+        self, model: FaceNet, params: Variables, preprocessing: Preprocessing
+    ) -> None:
         self.apply = make_embed(model)
         self.params = params
-        self.image_size = image_size
+        self.preprocessing = preprocessing
         self._apply = jax.jit(self.apply)
 
-    def __call__(self, photos: np.ndarray | Sequence[PhotoLike]) -> np.ndarray:
+    def __call__(
+        self,
+        photos: np.ndarray | Sequence[PhotoLike],
+        *,
+        prepared_as: Mapping[str, Any] | None = None,
+    ) -> np.ndarray:
         """Photos -> float32 [N, D], each row of length 1.
 
         Photos are a uint8 array [N, H, W, 3] or a list of paths, Pillow images and
-        uint8 arrays of any sizes; each is cropped to its central square and resized.
+        uint8 arrays of any sizes; each is made square by `preprocessing`.
+
+        Args:
+          prepared_as: the description of the preprocessing that all photos have gone
+            through before, in the metadata of records or the preprocessing.json that
+            `cl-facenet align` writes; they are taken as they are.
 
         Raises:
-          InputError: one photo that is not in a list, or one that cannot be read.
+          InputError: one photo that is not in a list, one that cannot be read, or
+            photos prepared in another way than those the model was trained on.
         """
         if hasattr(photos, "__array__") and not isinstance(photos, Image.Image):
             photos = np.asarray(photos)
@@ -60,7 +75,11 @@ class Embedder:
         elif not isinstance(photos, Sequence) or isinstance(photos, str | bytes):
             kind = type(photos).__name__
             raise InputError(f"{kind}: give a list of photos, as in embedder([photo])")
-        images = [load_photo(photo, self.image_size) for photo in photos]
+        make_square: Preprocessing | Prepared = self.preprocessing
+        if prepared_as is not None:
+            self.check_prepared(prepared_as)
+            make_square = Prepared(prepared_as)
+        images = [make_square(open_photo(photo)).pixels for photo in photos]
         if not images:
             return np.zeros((0, self.params["params"]["embedding"]["bias"].size), "f4")
         rows = [
@@ -68,6 +87,19 @@ class Embedder:
             for start in range(0, len(images), BATCH_SIZE)
         ]
         return np.concatenate(rows)
+
+    def check_prepared(self, prepared_as: Mapping[str, Any]) -> None:
+        """Refuses photos that were prepared in another way than the model wants them.
+
+        Raises:
+          InputError: so they were; both ways are named.
+        """
+        own = self.preprocessing.describe()
+        if dict(prepared_as) != own:
+            raise InputError(
+                f"the photos were prepared as {say(prepared_as)}; the model was "
+                f"trained on photos prepared as {say(own)}"
+            )
 
     def _embed_batch(self, images: np.ndarray) -> np.ndarray:
         """Pads to a power of two, so that few sizes are ever compiled."""
@@ -94,11 +126,11 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
 def load_workdir(path: str | os.PathLike[str]) -> Embedder:
     """The embedder of the newest checkpoint in a workdir."""
     # Imported here: an exported embedder shall not need Orbax.
-    from cl_facenet.checkpoint import restore_parts
+    from cl_facenet.checkpoint import read_data, restore_parts
 
-    config = read_config(Path(path))
-    image_size = config["data"]["image_size"]
+    config, checkpoints = read_config(Path(path)), Path(path) / "checkpoints"
+    preprocessing = described(read_data(checkpoints)["preprocessing"])
     model = create_model(**config["model"], num_classes=None)  # so: no head
-    like = abstract_variables(model, image_size)
-    variables, _ = restore_parts(Path(path) / "checkpoints", like)
-    return Embedder(model, variables, image_size)
+    like = abstract_variables(model, preprocessing.image_size)
+    variables, _ = restore_parts(checkpoints, like)
+    return Embedder(model, variables, preprocessing)

@@ -9,19 +9,20 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from cl_facenet import workdir as workdirs
-from cl_facenet.build import build_data, build_model, check_data, count_steps
+from cl_facenet.build import build_model, count_steps
 from cl_facenet.checkpoint import read_data, restore_parts
 from cl_facenet.data.pipeline import eval_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
+from cl_facenet.dataset import build_data, check_data
 from cl_facenet.embedder import BATCH_SIZE
 from cl_facenet.evaluation.classification import Classification, classify
 from cl_facenet.evaluation.figures import MAX_MAP_PEOPLE, EmbeddingMap
+from cl_facenet.evaluation.identification import Identification, enrol, identify
+from cl_facenet.evaluation.published import read_curve
 from cl_facenet.evaluation.report import write_report
 from cl_facenet.evaluation.verification import (
     Verification,
-    all_pairs,
-    assign_folds,
     squared_distances,
     verify,
 )
@@ -51,10 +52,15 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
     run = _make_run(model, state, records)
     classification = _classification(run, split)
-    verification = _verification(run, split, config.seed)
+    unseen = (
+        run(split.unseen_indices, "embedding") if len(split.unseen_indices) else None
+    )
+    verification = _verification(unseen, split, config.seed)
+    identification = _identification(unseen, split, config.seed)
     results = {
         "classification": classification and classification.summary(),
         "verification": verification and verification.summary(),
+        "identification": identification and identification.summary(),
         "data": _data(records, split),
         "step": step,
         "num_steps": count_steps(config, split),
@@ -67,7 +73,9 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         classification=classification,
         people=split.train_people,
         verification=verification,
-        photos=records.images(split.verification_indices) if verification else None,
+        published=[read_curve(Path(path)) for path in config.report.published_roc],
+        identification=identification,
+        photos=records.images(split.unseen_indices) if verification else None,
         embedding_map=_embedding_map(
             run, split, np.asarray(state["centers"]), config.center.on
         ),
@@ -102,19 +110,31 @@ def _classification(run: Run, split: Split) -> Classification | None:
     return classify(split.heldout_labels, logits.argmax(-1), len(split.train_people))
 
 
-def _verification(run: Run, split: Split, seed: int) -> Verification | None:
-    if not len(split.verification_indices):
+def _verification(
+    embedding: np.ndarray | None, split: Split, seed: int
+) -> Verification | None:
+    if embedding is None or split.pairs is None:
         return None
-    embedding = run(split.verification_indices, "embedding")
-    pairs, same = all_pairs(split.verification_labels)
+    pairs = split.pairs
     return verify(
-        squared_distances(embedding, pairs),
-        pairs,
-        same,
-        assign_folds(same, seed=seed),
-        num_people=len(split.verification_people),
-        protocol="all pairs of people never trained on, 10 folds",
+        squared_distances(embedding, pairs.rows),
+        pairs.rows,
+        pairs.same,
+        pairs.folds,
+        identities=split.unseen_labels[pairs.rows],
+        seed=seed,
+        protocol=pairs.protocol,
     )
+
+
+def _identification(
+    embedding: np.ndarray | None, split: Split, seed: int
+) -> Identification | None:
+    if embedding is None:
+        return None
+    enrolment = enrol(split.unseen_labels, seed=seed)
+    protocol = "half of the people never trained on enrolled, by one photo each"
+    return identify(embedding, split.unseen_labels, enrolment, protocol=protocol)
 
 
 def _embedding_map(
@@ -139,7 +159,8 @@ def _data(records: Records, split: Split) -> dict[str, Any]:
         "num_ignored_files": len(records.metadata["ignored"]),
         "num_train_photos": len(split.train_indices),
         "num_heldout_photos": len(split.heldout_indices),
-        "num_verification_photos": len(split.verification_indices),
+        "num_faceless_photos": len(records.metadata["faceless"]),
+        "num_unseen_photos": len(split.unseen_indices),
         "train_people": split.train_people,
-        "verification_people": split.verification_people,
+        "unseen_people": split.unseen_people,
     }

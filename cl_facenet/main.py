@@ -104,7 +104,8 @@ def _evaluate(config: ConfigDict) -> None:
 
 
 def _summary(config: ConfigDict) -> None:
-    from cl_facenet.build import build_data, build_model
+    from cl_facenet.build import build_model
+    from cl_facenet.dataset import build_data
     from cl_facenet.summary import summarize
 
     num_classes = config.data.num_classes

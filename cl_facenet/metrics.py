@@ -2,9 +2,10 @@
 
 import json
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import jax
@@ -28,6 +29,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 class MetricsLog:
     """Fetches a step's metrics while the next step runs, and writes their means.
 
+    Beside them it writes what the wall clock says of the time since the line before:
+    photos a second, and the share of it spent waiting for data. The first line's time
+    has the compilation in it.
+
     Going on at `start_step`, rows of later steps are dropped from the file: the steps
     they are of will be done again.
     """
@@ -44,7 +49,7 @@ class MetricsLog:
         self._every, self._last, self._batch_size = every_steps, num_steps, batch_size
         self._pending: tuple[int, dict[str, Any]] | None = None
         self._rows: list[dict[str, float]] = []
-        self._since = time.perf_counter()
+        self._waited, self._since = 0.0, perf_counter()
         self.latest: dict[str, float] = {}
         kept = [row for row in read_metrics(path) if row["step"] <= start_step]
         partial = path.with_name(path.name + ".partial")
@@ -55,6 +60,13 @@ class MetricsLog:
     def close(self) -> None:
         """Closes the file; what is pending is of an interval that did not end."""
         self._file.close()
+
+    @contextmanager
+    def waiting_for_data(self) -> Iterator[None]:
+        """Counts the time spent inside as waiting for data."""
+        began = perf_counter()
+        yield
+        self._waited += perf_counter() - began
 
     def add(self, step: int, metrics: Mapping[str, Any], **known: float) -> None:
         """Takes a step's metrics, still being computed; fetches those of the last.
@@ -80,16 +92,18 @@ class MetricsLog:
             self._write(step)
 
     def _write(self, step: int) -> None:
-        now = time.perf_counter()
-        speed = len(self._rows) * self._batch_size / (now - self._since)
+        now = perf_counter()
+        elapsed = now - self._since
         row: dict[str, float] = {"step": step}
         for name in self._rows[0]:
             values = np.array([r[name] for r in self._rows])
             if np.isfinite(values).any():  # a ratio may be undefined in every batch
                 row[f"train/{name}"] = float(np.nanmean(values))
-        self._file.write(json.dumps(row | {"train/photos_per_second": speed}) + "\n")
+        row["train/photos_per_second"] = len(self._rows) * self._batch_size / elapsed
+        row["train/data_wait_share"] = self._waited / elapsed
+        self._file.write(json.dumps(row) + "\n")
         self._file.flush()
-        self._rows, self._since = [], now
+        self._rows, self._waited, self._since = [], 0.0, now
 
 
 def _check_finite(step: int, metrics: Mapping[str, float]) -> None:

@@ -1,16 +1,29 @@
-"""Photos to records, once: python -m cl_facenet.prepare folder --source=PEOPLE.zip"""
+"""Photos to records, once.
+
+python -m cl_facenet.prepare lfw --source=ARCHIVE --align=dlib
+python -m cl_facenet.prepare folder --source=PEOPLE.zip --out=DIR
+"""
 
 import argparse
 import contextlib
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cl_facenet.data import lfw
 from cl_facenet.data.archive import fingerprint, unpacked
-from cl_facenet.data.folder import folder_source
+from cl_facenet.data.folder import folder_source, read_prepared_as
 from cl_facenet.data.photos import Source
-from cl_facenet.data.records import is_prepared, open_records, store
+from cl_facenet.data.preprocessing import ALIGN, Prepared, Preprocessing
+from cl_facenet.data.records import (
+    default_cache_dir,
+    is_prepared,
+    open_records,
+    store,
+)
+from cl_facenet.dataset import lfw_directory
 from cl_facenet.errors import InputError
 
 
@@ -18,72 +31,203 @@ def main(argv: Sequence[str]) -> int:
     """Prepares photos; what the user can mend is one line and an exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        prepare_folder(
-            Path(arguments.source).expanduser(),
-            Path(arguments.out).expanduser(),
-            image_size=arguments.image_size,
-            skip_unreadable=arguments.skip_unreadable,
-        )
+        arguments.run(arguments)
     except InputError as error:
         print(f"cl_facenet: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("cl_facenet: stopped, nothing is written", file=sys.stderr)
+        print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
         return 130
     return 0
 
 
 def prepare_folder(
-    source: Path, out: Path, *, image_size: int, skip_unreadable: bool
+    source: Path, out: Path, preprocessing: Preprocessing, *, skip_unreadable: bool
 ) -> None:
     """Stores the people of a folder or archive in `out`, unless they are there.
 
     Raises:
-        InputError: unusable photos or archive, or `out` holds something else.
+      InputError: unusable photos or archive, or `out` holds something else.
     """
+    started = time.monotonic()
     if out.exists() and not is_prepared(out):
         raise InputError(f"{out} exists and holds no prepared photos: choose another")
     if not out.exists():
-        with _photos_in(source, workspace=out.parent) as photos:
-            store(photos, out, image_size=image_size, skip_unreadable=skip_unreadable)
-    records = open_records(out)
-    skipped = len(records.metadata["skipped"])
-    print(
-        f"{out}: {len(records):,} photos of {len(records.people):,} people"
-        f"{f', {skipped} unreadable ones skipped' if skipped else ''}\n"
-        f"python -m cl_facenet.main --config=configs/nn4.py:{out}"
-    )
+        name = f"folder-{source.resolve().name.split('.')[0]}"
+        with _photos_in(source, out.parent, name) as photos:
+            prepared_as = source.is_dir() and read_prepared_as(source)
+            store(
+                photos,
+                out,
+                Prepared(prepared_as) if prepared_as else preprocessing,
+                skip_unreadable=skip_unreadable,
+            )
+    _tell(out, str(out), started)
+
+
+def prepare_lfw(
+    source: Path | None,
+    protocol: Path | None,
+    cache_dir: Path,
+    preprocessing: Preprocessing,
+) -> None:
+    """Stores Labeled Faces in the Wild where --config=...:lfw finds it.
+
+    Args:
+      source: an archive, a folder that has one in it, or the folder of people; None:
+        downloads the raw photographs.
+      protocol: the folder of the six protocol files; None: beside the source if they
+        are there, else downloaded.
+
+    Raises:
+      InputError: unusable or incomplete photos or protocol files, or another copy of
+        the photographs is there.
+    """
+    started = time.monotonic()
+    downloads = cache_dir / "downloads"
+    photos_at = lfw.find_photos(source) if source else lfw.download_archive(downloads)
+    files = _protocol_files(protocol, photos_at.parent, downloads)
+    out = lfw_directory(cache_dir, preprocessing)
+    if not is_prepared(out):
+        with _photos_in(photos_at, cache_dir, _lfw_name(photos_at)) as photos:
+            lfw.check_photos(photos)
+            store(photos, out, preprocessing, skip_unreadable=False, extra_files=files)
+    there = open_records(out).metadata["source"]
+    if there != _lfw_name(photos_at):
+        raise InputError(
+            f"{out} holds {there}, not {_lfw_name(photos_at)}: delete it, or choose "
+            "another --cache-dir"
+        )
+    _tell(out, "lfw", started)
+
+
+def _protocol_files(
+    named: Path | None, beside: Path, downloads: Path
+) -> Mapping[str, bytes]:
+    if named:
+        return lfw.read_protocol_files(named)
+    some = any((beside / name).exists() for name in lfw.PROTOCOL_FILES)
+    if some and beside != downloads:  # where some may be from a download that failed
+        return lfw.read_protocol_files(beside)
+    return lfw.download_protocol_files(downloads)
+
+
+def _lfw_name(photos_at: Path) -> str:
+    """What records say they are of: how the photos were aligned, or the file's name."""
+    known = lfw.find_alignment(photos_at) if photos_at.is_file() else "unknown"
+    name = photos_at.name.split(".")[0].removeprefix("lfw").strip("-_") or "raw"
+    return f"lfw-{name if known == 'unknown' else known}"
 
 
 @contextlib.contextmanager
-def _photos_in(source: Path, workspace: Path) -> Iterator[Source]:
+def _photos_in(source: Path, workspace: Path, name: str) -> Iterator[Source]:
+    """The photos of a folder, or of an archive as long as they are needed."""
     if not source.is_file():
-        yield folder_source(source)
+        yield dataclasses.replace(folder_source(source), name=name)
         return
     with unpacked(source, workspace) as folder:
-        name = source.name.split(".")[0]
-        photos = folder_source(folder)
         # Not the time of unpacking, which a folder's fingerprint would have in it.
         yield dataclasses.replace(
-            photos, name=f"folder-{name}", fingerprint=fingerprint(source)
+            folder_source(folder), name=name, fingerprint=fingerprint(source)
         )
+
+
+def _tell(directory: Path, data: str, started: float) -> None:
+    records = open_records(directory)
+    about = f"{len(records):,} photos of {len(records.people):,} people"
+    about += f", {records.metadata['source']}, aligned by "
+    about += records.metadata["preprocessing"]["align"]
+    print(f"{directory}: {about} ({time.monotonic() - started:.0f} s)")
+    for kind, what in (
+        ("skipped", "unreadable, left out"),
+        ("faceless", "no face found, cut where one is assumed"),
+    ):
+        if names := records.metadata[kind]:
+            print(f"{len(names)} photos {what}:")
+            print(*(f"  {name}" for name in names), sep="\n")
+    print(f"python -m cl_facenet.main --config=configs/nn4.py:{data}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m cl_facenet.prepare", description=__doc__
+        prog="python -m cl_facenet.prepare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    kinds = parser.add_subparsers(required=True, metavar="lfw|folder")
+
+    faces = kinds.add_parser("lfw", help="Labeled Faces in the Wild")
+    faces.set_defaults(run=_run_lfw)
+    faces.add_argument(
+        "--source",
+        type=Path,
+        help="archive (lfw.tgz, lfw-funneled.tgz, lfw-deepfunneled.tgz), a folder with "
+        "one in it, or the unpacked folder (default: downloads lfw.tgz)",
+    )
+    faces.add_argument(
+        "--protocol",
+        type=Path,
+        help="folder of the six protocol files, pairs.txt and so on (default: beside "
+        "the source, or downloaded)",
+    )
+    faces.add_argument(
+        "--cache-dir",
+        type=Path,
+        default=default_cache_dir(),
+        help="data.cache_dir of the training (default: %(default)s)",
+    )
+
     folder = kinds.add_parser("folder", help="any folder or archive of people")
+    folder.set_defaults(run=_run_folder)
     folder.add_argument(
-        "--source", required=True, help="folder, tar or zip; one sub-folder a person"
+        "--source",
+        type=Path,
+        required=True,
+        help="folder, tar or zip; one sub-folder a person",
     )
-    folder.add_argument("--out", required=True, help="folder to be made")
-    folder.add_argument("--image-size", type=int, default=96, help="pixels a side")
+    folder.add_argument("--out", type=Path, required=True, help="folder to be made")
     folder.add_argument(
         "--skip-unreadable", action="store_true", help="leave such photos out"
     )
+    for kind in (faces, folder):
+        kind.add_argument(
+            "--align",
+            choices=ALIGN,
+            default="none",
+            help="none: the central square (default); dlib: OpenFace's eyes and nose; "
+            "dlib5: ArcFace's five points",
+        )
+        kind.add_argument(
+            "--image-size",
+            type=int,
+            help="pixels a side (default: 112 for dlib5, else 96)",
+        )
     return parser
+
+
+def _run_lfw(arguments: argparse.Namespace) -> None:
+    prepare_lfw(
+        arguments.source and arguments.source.expanduser(),
+        arguments.protocol and arguments.protocol.expanduser(),
+        arguments.cache_dir.expanduser(),
+        _preprocessing(arguments),
+    )
+
+
+def _run_folder(arguments: argparse.Namespace) -> None:
+    prepare_folder(
+        arguments.source.expanduser(),
+        arguments.out.expanduser(),
+        _preprocessing(arguments),
+        skip_unreadable=arguments.skip_unreadable,
+    )
+
+
+def _preprocessing(arguments: argparse.Namespace) -> Preprocessing:
+    size = arguments.image_size
+    if size is None:
+        size = 112 if arguments.align == "dlib5" else 96
+    return Preprocessing(arguments.align, size)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ def make_train_step(
             "center_gradient_share": center_norm / (identity_norm + center_norm),
             "center_movement": movement,
             "within_between_ratio": within_between_ratio(x, own_centers, labels, mask),
+            "people_per_batch": count_people(labels, mask),
             "gradient_norm": optax.tree.norm(grads),
             "parameter_norm": optax.tree.norm(params),  # after the step
         }
@@ -141,3 +142,10 @@ def make_train_step(
         return state, metrics
 
     return jax.jit(train_step, donate_argnums=0)
+
+
+def count_people(labels: jax.Array, mask: jax.Array) -> jax.Array:
+    """How many different people labels [B] have where mask [B] holds: a scalar."""
+    nobody = -1
+    in_order = jnp.sort(jnp.where(mask, labels, nobody))
+    return jnp.sum(jnp.diff(in_order, prepend=nobody) != 0)

@@ -11,17 +11,16 @@ from ml_collections import ConfigDict
 from cl_facenet import workdir as workdirs
 from cl_facenet.build import (
     build_batches,
-    build_data,
     build_model,
     build_optimizer,
     build_train_step,
-    check_data,
     count_steps,
-    data_identity,
 )
 from cl_facenet.checkpoint import Checkpoints
 from cl_facenet.data.records import Records
+from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
+from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.evaluate import evaluate
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.progress import Progress
@@ -51,7 +50,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     train_step = build_train_step(config, model, tx)
     state = create_state(model, tx, config.data.image_size, config.seed)
     batches = build_batches(config, records, split)
-    workdirs.claim(workdir, config.to_dict())  # not before all of the above is right
+    # Not before all of the above is right.
+    workdirs.claim(workdir, config.to_dict(), split.train_people)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         if checkpoints.latest_step is not None:
             trained_on = checkpoints.read_data()
@@ -59,7 +59,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             state = checkpoints.restore(like=state)
             batches.set_state(trained_on["position"])
         start = int(state.step)
-        print(_heading(records, split, start, num_steps), file=sys.stderr)
+        print(_heading(config, records, split, start, num_steps), file=sys.stderr)
         log = MetricsLog(
             workdir / "metrics.jsonl",
             start_step=start,
@@ -68,9 +68,11 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             batch_size=config.batch_size,
         )
         progress = Progress(start, num_steps, config.batch_size)
-        with closing(log), closing(progress):
+        with closing(log), closing(progress), closing(batches):
             for step in range(start + 1, num_steps + 1):
-                state, metrics = train_step(state, next(batches))
+                with log.waiting_for_data():
+                    batch = next(batches)
+                state, metrics = train_step(state, batch)
                 log.add(step, metrics, learning_rate=learning_rates[step - 1])
                 progress.show(step, log.latest)
                 if step % config.checkpoint_every_steps == 0 or step == num_steps:
@@ -80,12 +82,20 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     return evaluate(config, workdir)
 
 
-def _heading(records: Records, split: Split, start: int, num_steps: int) -> str:
+def _heading(
+    config: ConfigDict, records: Records, split: Split, start: int, num_steps: int
+) -> str:
     photos = f"{len(split.train_indices)} photos of {len(split.train_people)} people"
     for kind in ("skipped", "ignored"):
         if records.metadata[kind]:
             photos += f" ({len(records.metadata[kind])} files {kind})"
+    sampling = describe_sampling(
+        split.train_labels,
+        batch_size=config.batch_size,
+        photos_per_person=config.data.photos_per_person,
+    )
     return (
         f"{photos} from {records.metadata['source']}; steps {start} to {num_steps} on "
         f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
+        f"\n{sampling}"
     )

@@ -1,18 +1,19 @@
 """A run's directory: what is in it under which name, and whose it is.
 
-config.json (resolved), metrics.jsonl, checkpoints/, results.json, report/index.html.
+config.json (resolved), people.json (who is trained on), metrics.jsonl, checkpoints/,
+results.json, report/index.html.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cl_facenet.errors import InputError, UsageError
 
 # Keys that may differ when a run goes on: they change nothing that is computed.
-OF_THE_MACHINE = ("data.cache_dir", "data.num_threads")
+FREE_TO_DIFFER = ("data.cache_dir", "data.num_threads", "report.published_roc")
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -49,10 +50,20 @@ def read_results(workdir: Path) -> dict[str, Any] | None:
     return _read_json(path) if path.exists() else None
 
 
-def claim(workdir: Path, config: Mapping[str, Any]) -> None:
-    """Makes the workdir this config's run, if it is not already."""
+def read_people(workdir: Path) -> list[str]:
+    """The names of the people that a run trains on, row by row of its classifier."""
+    read_config(workdir)  # says so if there is no run
+    path = workdir / "people.json"
+    if not path.is_file():
+        raise InputError(f"{path} is missing: who was trained on is not known")
+    return list(_read_json(path))
+
+
+def claim(workdir: Path, config: Mapping[str, Any], people: Sequence[str]) -> None:
+    """Makes the workdir this config's run on these people, if it is not already."""
     if not is_run(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
+        write_json(workdir / "people.json", list(people))
         write_json(workdir / "config.json", config)
 
 
@@ -68,7 +79,7 @@ def check_config(workdir: Path, config: Mapping[str, Any]) -> None:
     differing = [
         f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
         for key in sorted(there | here)
-        if there.get(key) != here.get(key) and key not in OF_THE_MACHINE
+        if there.get(key) != here.get(key) and key not in FREE_TO_DIFFER
     ]
     if differing:
         raise UsageError(

@@ -10,9 +10,10 @@ from PIL import Image
 from tiny import TinyTrunk, tiny_config
 
 import cl_facenet
-from cl_facenet.build import build_data, build_model
+from cl_facenet.build import build_model
 from cl_facenet.checkpoint import restore_parts
 from cl_facenet.data.synthetic import draw_photo
+from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import TRUNKS, abstract_variables, unit_range
 from cl_facenet.train import train

@@ -14,10 +14,10 @@ PACKAGE = Path(cl_facenet.__file__).parent
 # Each module may import those of the layers below its own, and neighbours in its own
 # folder. Top first.
 LAYERS = (
-    ("main", "prepare"),
-    ("train",),
+    ("main", "cli"),
+    ("train", "prepare", "align_photos", "benchmark"),
     ("evaluate", "summary"),
-    ("build",),
+    ("build", "dataset"),
     ("config",),
     ("embedder", "progress"),
     ("checkpoint",),

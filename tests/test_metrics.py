@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import pytest
 
+from cl_facenet import metrics
 from cl_facenet.errors import InputError
 from cl_facenet.metrics import MetricsLog, read_metrics
 
@@ -41,6 +42,25 @@ def test_metrics_are_fetched_a_step_late(tmp_path):
     log.flush()
     assert log.latest == {"loss": 2}
     log.close()
+
+
+def test_speed_and_waiting_are_of_the_time_since_the_row_before(tmp_path, monkeypatch):
+    seconds = 0.0
+    monkeypatch.setattr(metrics, "perf_counter", lambda: seconds)
+    log = log_of(tmp_path / "metrics.jsonl", num_steps=4)
+    for step, (waiting, computing) in enumerate([(1, 0), (2, 5), (0, 1), (0, 1)], 1):
+        with log.waiting_for_data():
+            seconds += waiting
+        seconds += computing
+        log.add(step, {"loss": jnp.float32(1)})
+    log.flush()
+    log.close()
+    # A row is written when the step after it has been started, or by a flush.
+    first, last = read_metrics(tmp_path / "metrics.jsonl")
+    assert first["train/data_wait_share"] == 3 / 9
+    assert first["train/photos_per_second"] == 2 * 4 / 9
+    assert last["train/data_wait_share"] == 0
+    assert last["train/photos_per_second"] == 2 * 4 / 1
 
 
 def test_going_on_drops_the_rows_that_will_be_done_again(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from tiny import tiny_config
 
 from cl_facenet import prepare
-from cl_facenet.build import build_data
 from cl_facenet.data.synthetic import draw_photo
+from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
 
 

@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cl_facenet.centers import update_centers
 from cl_facenet.models.facenet import create_model, unit_range
 from cl_facenet.models.layers import l2_normalize
 from cl_facenet.optimizers import make_optimizer
-from cl_facenet.state import create_state, make_train_step
+from cl_facenet.state import count_people, create_state, make_train_step
 
 CLASSES, SIZE = 5, 32
 SETTINGS = {"center_weight": 0.5, "center_alpha": 0.5, "center_on": "embedding"}
@@ -198,3 +200,10 @@ def test_the_compiled_step_calls_nothing_on_the_host(model, tx):
     step = make_train_step(model, tx, **RULE, **SETTINGS)
     text = step.lower(create_state(model, tx, SIZE, seed=0), batch_of(0)).as_text()
     assert "callback" not in text
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=6, max_size=6))
+def test_people_in_a_batch_are_counted_once_and_padding_never(batch):
+    labels, mask = (np.array(column) for column in zip(*batch, strict=True))
+    expected = len({label for label, real in batch if real})
+    assert count_people(labels.astype(np.int32), mask) == expected

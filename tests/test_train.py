@@ -38,7 +38,8 @@ def config(tiny, cache):
 
 def state_of(workdir, config):
     """All arrays of the newest checkpoint."""
-    from cl_facenet.build import build_data, build_model, build_optimizer
+    from cl_facenet.build import build_model, build_optimizer
+    from cl_facenet.dataset import build_data
 
     _, split = build_data(config)
     model = build_model(config, len(split.train_people))
@@ -58,7 +59,7 @@ def assert_same_runs(one, other, config):
     jax.tree.map(np.testing.assert_array_equal, state, other_state)
     rows, other_rows = (read_metrics(d / "metrics.jsonl") for d in (one, other))
     for row in rows + other_rows:
-        del row["train/photos_per_second"]
+        del row["train/photos_per_second"], row["train/data_wait_share"]
     assert rows == other_rows
 
 
@@ -66,6 +67,7 @@ def test_a_run_writes_what_the_contract_says(config, tmp_path):
     results = train(config, tmp_path / "run")
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         "config.json",
+        "people.json",
         "metrics.jsonl",
         "checkpoints",
         "results.json",
@@ -86,8 +88,8 @@ def test_a_run_writes_what_the_contract_says(config, tmp_path):
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
     data = results["data"]
     assert len(data["train_people"]) == 4
-    assert len(data["verification_people"]) == 2
-    assert not set(data["train_people"]) & set(data["verification_people"])
+    assert len(data["unseen_people"]) == 2
+    assert not set(data["train_people"]) & set(data["unseen_people"])
 
 
 def test_metrics_are_means_of_every_interval(config, tmp_path):
@@ -97,7 +99,7 @@ def test_metrics_are_means_of_every_interval(config, tmp_path):
     expected = {
         *("loss", "softmax_loss", "center_loss", "accuracy", "center_gradient_share"),
         *("center_movement", "within_between_ratio", "gradient_norm", "parameter_norm"),
-        *("learning_rate", "photos_per_second"),
+        *("learning_rate", "people_per_batch", "photos_per_second", "data_wait_share"),
     }
     assert set(rows[-1]) == {"step"} | {f"train/{name}" for name in expected}
     for row in rows:

@@ -1,74 +1,116 @@
-"""The building of records: every photo made square, by TFDS, without TensorFlow."""
+"""The building of records: square photos into TFDS files, without TensorFlow."""
 
 import contextlib
-import io
+import hashlib
+import json
 import logging
 import os
 import shutil
 import tempfile
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from collections import Counter
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import absl.logging
 import tensorflow_datasets as tfds
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from cl_facenet.data.photos import Photo, Source, fit_square, preprocessing
+from cl_facenet.data.photos import Photo, Source
+from cl_facenet.data.preprocessing import Prepared, Preprocessing
+from cl_facenet.data.squares import Encoded, make_squares
 from cl_facenet.errors import InputError
 
 # To be raised when what is stored changes, so that older copies are not reused.
-FORMAT = 2
+FORMAT = 3
 # TFDS holds one shard in memory while it writes it: about 80 MB at 96 pixels.
 _PHOTOS_PER_SHARD = 4096
-_PHOTOS_IN_FLIGHT = 64
 _UNFINISHED = ".preparing-"  # what the folders of unfinished builds start with
 _LEFTOVER_AGE = 24 * 3600  # seconds without a change
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-
 
 def build(
-    source: Source, image_size: int, directory: Path, skip_unreadable: bool
+    source: Source,
+    directory: Path,
+    preprocessing: Preprocessing | Prepared,
+    skip_unreadable: bool,
+    extra_files: Mapping[str, bytes],
 ) -> None:
-    """Store every photo of `source`; `directory` appears whole, by one rename."""
+    """Store every photo of `source`; `directory` appears whole, by one rename.
+
+    Killed, it leaves what it has made square for the next call to go on from.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     metadata = tfds.core.MetadataDict(
         source=source.name,
         fingerprint=source.fingerprint,
-        preprocessing=preprocessing(image_size),
+        preprocessing=preprocessing.describe(),
         ignored=list(source.ignored),
     )
+    squares = _squares_folder(source, preprocessing, directory.parent)
+    try:
+        files = (squares / f"{place}.png" for place in range(len(source.photos)))
+        photos = zip(source.photos, files, strict=True)
+        encoded = make_squares(photos, preprocessing)
+        examples = _examples(source.photos, encoded, skip_unreadable, metadata)
+        with closing(encoded), closing(examples):
+            _write(examples, len(source.photos), directory, metadata, extra_files)
+    except Exception:  # but not when interrupted
+        shutil.rmtree(squares, ignore_errors=True)
+        raise
+    shutil.rmtree(squares, ignore_errors=True)
+
+
+def _write(
+    examples: Iterator[dict[str, Any]],
+    num_photos: int,
+    directory: Path,
+    metadata: tfds.core.MetadataDict,
+    extra_files: Mapping[str, bytes],
+) -> None:
     with tempfile.TemporaryDirectory(
         prefix=_UNFINISHED, dir=directory.parent
     ) as building:
-        examples = _examples(source.photos, image_size, skip_unreadable, metadata)
         builder = Faces(
             examples=examples,
             # One place more than there are photos, so that the last shard runs into
             # the end of `examples`, where its totals and errors are.
-            num_shards=len(source.photos) // _PHOTOS_PER_SHARD + 1,
-            image_size=image_size,
+            num_shards=num_photos // _PHOTOS_PER_SHARD + 1,
+            image_size=metadata["preprocessing"]["image_size"],
             metadata=metadata,
             data_dir=building,
             file_format="array_record",
         )
-        with quiet_tfds(), contextlib.closing(examples):
+        with quiet_tfds():
             builder.download_and_prepare()
+        for name, content in extra_files.items():
+            Path(builder.data_dir, name).write_bytes(content)
         try:
             os.rename(builder.data_dir, directory)
         except OSError:
             # Another process may have finished first; its records are the same.
             if not directory.is_dir():
                 raise
+
+
+def _squares_folder(
+    source: Source, preprocessing: Preprocessing | Prepared, parent: Path
+) -> Path:
+    """Named by all that decides its content, so that no other build goes on from it."""
+    decisive = [FORMAT, source.fingerprint, preprocessing.describe()]
+    digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]
+    return parent / f"{_UNFINISHED}squares-{digest}"
 
 
 def remove_leftovers(cache_dir: Path) -> None:
@@ -168,14 +210,14 @@ class Faces(  # type: ignore[call-arg]
 
 def _examples(
     photos: Sequence[Photo],
-    image_size: int,
+    encoded: Iterable[Encoded | InputError],
     skip_unreadable: bool,
     metadata: dict[str, Any],
 ) -> Generator[dict[str, Any], None, None]:
     """Yield a record for each readable photo, then add the totals to `metadata`."""
     counts: Counter[str] = Counter()
     unreadable: dict[str, InputError] = {}
-    encoded = _map_ahead(partial(_encode, image_size=image_size), photos)
+    faceless: list[str] = []
     console = Console(stderr=True)
     shown = track(
         zip(photos, encoded, strict=True),
@@ -185,12 +227,14 @@ def _examples(
         transient=True,
         disable=not console.is_terminal,
     )
-    for photo, png in shown:
-        if isinstance(png, InputError):
-            unreadable[photo.name] = png
-        else:
-            counts[photo.person] += 1
-            yield {"image": png, "person": photo.person, "photo": photo.name}
+    for photo, square in shown:
+        if isinstance(square, InputError):
+            unreadable[photo.name] = square
+            continue
+        if not square.found:
+            faceless.append(photo.name)
+        counts[photo.person] += 1
+        yield {"image": square.png, "person": photo.person, "photo": photo.name}
     if unreadable and not (skip_unreadable and counts):
         way_out = "--config.data.skip_unreadable=True or --skip-unreadable"
         hint = "" if skip_unreadable else f"; {way_out} leaves them out"
@@ -199,32 +243,8 @@ def _examples(
             f"{first} ({len(unreadable)} of {len(photos)} photos are unreadable{hint})"
         )
     metadata.update(
-        people=list(counts), counts=list(counts.values()), skipped=list(unreadable)
+        people=list(counts),
+        counts=list(counts.values()),
+        skipped=list(unreadable),
+        faceless=faceless,
     )
-
-
-def _encode(photo: Photo, image_size: int) -> bytes | InputError:
-    """Return a photo's PNG bytes, or why there are none."""
-    try:
-        square = fit_square(photo.read(), image_size)
-    except InputError as error:
-        return error
-    png = io.BytesIO()
-    # Level 1 takes half the time of the default and no more room on photos.
-    Image.fromarray(square).save(png, "PNG", compress_level=1)
-    return png.getvalue()
-
-
-def _map_ahead(function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
-    """Map on all cores, in order, with a bounded number of items in flight."""
-    pending: deque[Future[_R]] = deque()
-    pool = ThreadPoolExecutor()
-    try:
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) == _PHOTOS_IN_FLIGHT:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -1,10 +1,12 @@
 """A folder of photos: one sub-folder a person."""
 
 import hashlib
+import json
 import re
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from cl_facenet.data.photos import Photo, Source, open_photo
 from cl_facenet.errors import InputError
@@ -13,6 +15,10 @@ SUFFIXES = (
     *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
     *(".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
+
+
+# In a folder of photos that were made square before: how.
+PREPARED_AS = "preprocessing.json"
 
 
 def folder_source(path: str | PathLike[str]) -> Source:
@@ -31,15 +37,15 @@ def folder_source(path: str | PathLike[str]) -> Source:
     entries = _visible(root)
     people = [entry for entry in entries if entry.is_dir()]
     if not people:
-        found = "photos but no sub-folders" if any(map(_is_photo, entries)) else "empty"
+        found = "photos but no sub-folders" if any(map(is_photo, entries)) else "empty"
         raise InputError(f"{root}: {found}; put each person's photos in a sub-folder")
     digest = hashlib.sha256()
     photos: list[Photo] = []
-    ignored = [entry.name for entry in entries if not entry.is_dir()]
+    ignored = [e.name for e in entries if not e.is_dir() and e.name != PREPARED_AS]
     for person in people:
         inside = _visible(person)
-        files = [entry for entry in inside if _is_photo(entry)]
-        ignored += [f"{person.name}/{e.name}" for e in inside if not _is_photo(e)]
+        files = [entry for entry in inside if is_photo(entry)]
+        ignored += [f"{person.name}/{e.name}" for e in inside if not is_photo(e)]
         if not files:
             raise InputError(f"{person}: no photos in it; add some or remove it")
         for file in files:
@@ -47,6 +53,23 @@ def folder_source(path: str | PathLike[str]) -> Source:
             photos.append(Photo(person.name, name, partial(open_photo, file)))
             digest.update(_identity(file, name))
     return Source(f"folder-{_slug(root)}", photos, digest.hexdigest(), ignored)
+
+
+def read_prepared_as(path: str | PathLike[str]) -> dict[str, Any] | None:
+    """How the photos of a folder were made square, if it says that they were.
+
+    Raises:
+        InputError: what it says cannot be read.
+    """
+    about = Path(path) / PREPARED_AS
+    if not about.is_file():
+        return None
+    try:
+        return dict(json.loads(about.read_text()))
+    except ValueError as error:
+        raise InputError(
+            f"{about} is damaged ({error}): align the photos again"
+        ) from error
 
 
 def natural_order(name: str) -> tuple[list[str | int], str]:
@@ -63,8 +86,8 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(entries, key=lambda entry: natural_order(entry.name))
 
 
-def _is_photo(entry: Path) -> bool:
-    """A broken link counts as a photo, which then cannot be read."""
+def is_photo(entry: Path) -> bool:
+    """Whether it is named like one; a broken link is, and then cannot be read."""
     return entry.suffix.lower() in SUFFIXES and not entry.is_dir()
 
 

@@ -1,10 +1,10 @@
-"""One photo from anywhere to uint8 pixels: numpy and Pillow only."""
+"""One photo from anywhere, upright and RGB: numpy and Pillow only."""
 
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -35,17 +35,6 @@ class Source:
     photos: Sequence[Photo]
     fingerprint: str
     ignored: Sequence[str] = ()
-
-
-def preprocessing(size: int) -> dict[str, Any]:
-    """Describe what `fit_square` does, for metadata and checkpoints."""
-    return {
-        "align": "none",
-        "fit": "center_square",
-        "resample": "bicubic",
-        "image_size": size,
-        "channels": "RGB",
-    }
 
 
 def open_photo(photo: PhotoLike) -> Image.Image:
@@ -90,11 +79,6 @@ def fit_square(image: Image.Image, size: int) -> np.ndarray:
     left, top = (image.width - side) // 2, (image.height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     return np.array(square.resize((size, size), Image.Resampling.BICUBIC))
-
-
-def load_photo(photo: PhotoLike, size: int) -> np.ndarray:
-    """Open a photo and fit it to uint8 [size, size, 3]."""
-    return fit_square(open_photo(photo), size)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

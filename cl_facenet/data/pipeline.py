@@ -1,15 +1,20 @@
-"""Records to batches with Grain: shuffled, augmented, decoded ahead, resumable."""
+"""Records to batches with Grain: sampled, augmented, made ahead, resumable."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import grain
+import jax
 import numpy as np
 
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.records import Records
+from cl_facenet.data.sampling import balanced_order
 
-Batch = dict[str, np.ndarray]
+Batch = dict[str, jax.Array]
+HostBatch = dict[str, np.ndarray]
 
 _EVAL_THREADS = 2
 
@@ -20,35 +25,52 @@ def train_batches(
     labels: np.ndarray,
     *,
     batch_size: int,
+    photos_per_person: int,
     num_epochs: int,
     seed: int,
     augment: Augment,
     num_threads: int,
 ) -> grain.DatasetIterator[Batch]:
-    """Give every photo once an epoch, each epoch in a new order.
+    """Give batches on the device, as many as hold every photo once an epoch.
 
-    Batches {"image": uint8 [B, S, S, 3], "label": int32 [B], "mask": bool [B]} run
-    across epochs; the last one is filled up with black photos whose mask is False.
-    The iterator's get_state() and set_state() resume exactly, augmentation included.
+    They are {"image": uint8 [B, S, S, 3], "label": int32 [B], "mask": bool [B]}. With
+    `photos_per_person` 0, every photo comes once an epoch, each epoch in a new order;
+    batches run across epochs, and the last one is filled up with black photos whose
+    mask is False. Else batches are of different people with that many photos each: see
+    `balanced_order`.
+
+    While one batch is in use, the next is on its way to the device. The iterator's
+    get_state() and set_state() resume exactly after the last batch handed out,
+    augmentation included; close() ends the threads that decode.
 
     Args:
         indices: rows of the records [n].
         labels: int32 [n].
         num_threads: batches decoded at a time; 0 decodes in the caller's thread.
+
+    Raises:
+        InputError: `photos_per_person` does not fit the batch size or the people.
     """
+    photos = _Photos(records, indices, labels)
+    if photos_per_person == 0:
+        ordered = grain.MapDataset.source(photos).seed(seed).shuffle()
+        ordered = ordered.repeat(num_epochs)
+    else:
+        photo_at = balanced_order(
+            labels,
+            batch_size=batch_size,
+            photos_per_person=photos_per_person,
+            seed=seed,
+        )
+        length = num_batches(len(indices), batch_size, num_epochs) * batch_size
+        positions = grain.MapDataset.range(length).seed(seed)
+        ordered = positions.map(lambda position: photos[photo_at(position)])
 
     def change(item: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         return item | {"image": augment(item["image"], rng)}
 
-    dataset = (
-        grain.MapDataset.source(_Photos(records, indices, labels))
-        .seed(seed)
-        .shuffle()
-        .repeat(num_epochs)
-        .random_map(change)
-        .batch(batch_size, batch_fn=_Pad(batch_size))
-    )
-    return iter(dataset.to_iter_dataset(_read_options(num_threads)))
+    batches = ordered.random_map(change).batch(batch_size, batch_fn=_Pad(batch_size))
+    return _OneAhead(iter(batches.to_iter_dataset(_read_options(num_threads))))
 
 
 def num_batches(num_photos: int, batch_size: int, num_epochs: int) -> int:
@@ -58,13 +80,43 @@ def num_batches(num_photos: int, batch_size: int, num_epochs: int) -> int:
 
 def eval_batches(
     records: Records, indices: np.ndarray, *, batch_size: int
-) -> Iterator[Batch]:
+) -> Iterator[HostBatch]:
     """Give photos in order: {"image": uint8 [B, S, S, 3], "mask": bool [B]}, padded."""
     if len(indices) == 0:
         return iter(())
     photos = grain.MapDataset.source(_Photos(records, indices, None))
     dataset = photos.batch(batch_size, batch_fn=_Pad(batch_size))
     return iter(dataset.to_iter_dataset(_read_options(_EVAL_THREADS)))
+
+
+class _OneAhead(grain.DatasetIterator[Batch]):
+    """Puts every batch on the device when the one before it is handed out.
+
+    It needs no thread, as JAX copies while the program goes on. Those of Grain's own,
+    `grain.experimental.device_put`, can end the process if nobody closes the iterator.
+    """
+
+    def __init__(self, batches: grain.DatasetIterator[HostBatch]) -> None:
+        super().__init__(batches)
+        self._batches = batches
+        self._state = batches.get_state()  # after the last batch handed out
+        self._ahead: deque[tuple[Batch, dict[str, Any]]] = deque()
+
+    def __next__(self) -> Batch:
+        for batch in islice(self._batches, 2 - len(self._ahead)):
+            self._ahead.append((jax.device_put(batch), self._batches.get_state()))
+        if not self._ahead:
+            raise StopIteration
+        batch_on_device, self._state = self._ahead.popleft()
+        return batch_on_device
+
+    def get_state(self) -> dict[str, Any]:
+        return self._state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._batches.set_state(state)
+        self._state = state
+        self._ahead.clear()
 
 
 class _Photos:
@@ -93,7 +145,7 @@ class _Pad:
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
 
-    def __call__(self, items: Sequence[dict[str, Any]]) -> Batch:
+    def __call__(self, items: Sequence[dict[str, Any]]) -> HostBatch:
         batch = {"mask": np.arange(self._batch_size) < len(items)}
         for key in items[0]:
             values = np.stack([item[key] for item in items])

@@ -4,9 +4,10 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from cl_facenet.data.building import FORMAT, build, quiet_tfds, remove_leftovers
-from cl_facenet.data.photos import Source, preprocessing
+from cl_facenet.data.photos import Source
+from cl_facenet.data.preprocessing import Prepared, Preprocessing
 from cl_facenet.errors import InputError
 
 
@@ -26,14 +28,17 @@ class Records:
         people: names.
         labels: row in `people` of each photo, int32 [N].
         metadata: source, fingerprint, preprocessing, people, counts (photos of each
-            person), skipped (names of unreadable photos left out) and ignored (names of
-            files that are no photos).
+            person), skipped (names of unreadable photos left out), faceless (names of
+            photos in which no face was found, where one was sought) and ignored
+            (names of files that are no photos).
+        directory: where they are stored.
         encoded: the stored records, with PNG images.
     """
 
     people: list[str]
     labels: np.ndarray
     metadata: dict[str, Any]
+    directory: Path
     encoded: Sequence[dict[str, bytes]] = field(repr=False)
 
     def __len__(self) -> int:
@@ -62,39 +67,49 @@ def default_cache_dir() -> Path:
 
 
 def prepare(
-    source: Source, *, image_size: int, cache_dir: Path, skip_unreadable: bool
+    source: Source,
+    preprocessing: Preprocessing | Prepared,
+    *,
+    cache_dir: Path,
+    skip_unreadable: bool,
 ) -> Records:
-    """Fit every photo to a square and store it, or open what an earlier call stored.
+    """Make every photo square and store it, or open what an earlier call stored.
 
     What is stored is below `cache_dir`, under a name that says all that decides it.
     Arguments and errors are those of `store`.
     """
-    settings = [FORMAT, source.fingerprint, preprocessing(image_size), skip_unreadable]
+    settings = [FORMAT, source.fingerprint, preprocessing.describe(), skip_unreadable]
     digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
-    directory = Path(cache_dir) / f"{source.name}-{image_size}px-{digest}"
+    size = preprocessing.image_size
+    directory = Path(cache_dir) / f"{source.name}-{size}px-{digest}"
     if not directory.is_dir():
-        store(source, directory, image_size=image_size, skip_unreadable=skip_unreadable)
+        store(source, directory, preprocessing, skip_unreadable=skip_unreadable)
     return open_records(directory)
 
 
 def store(
-    source: Source, directory: Path, *, image_size: int, skip_unreadable: bool
+    source: Source,
+    directory: Path,
+    preprocessing: Preprocessing | Prepared,
+    *,
+    skip_unreadable: bool,
+    extra_files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
-    """Fit every photo to a square and store all in `directory`.
+    """Make every photo square and store all in `directory`.
 
-    It appears, whole, by one rename at the end; a killed call leaves at most a hidden
-    .preparing-* folder beside it, which a later call deletes when it is a day old.
+    It appears, whole, by one rename at the end. A killed call leaves hidden folders
+    .preparing-* beside it: the next goes on from them; a day old, any deletes them.
 
     Args:
-        image_size: side of the stored photos, in pixels.
         skip_unreadable: leave unreadable photos out, and people who have no other.
+        extra_files: what shall lie beside the records, by file name.
 
     Raises:
         InputError: unreadable photos, or a directory that cannot be written.
     """
     remove_leftovers(directory.parent)
     try:
-        build(source, image_size, directory, skip_unreadable)
+        build(source, directory, preprocessing, skip_unreadable, extra_files)
     # array_record reports a full disk as RuntimeError.
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
@@ -133,4 +148,4 @@ def open_records(directory: Path) -> Records:
             "run again"
         ) from error
     labels = np.repeat(np.arange(len(people), dtype=np.int32), counts)
-    return Records(people, labels, metadata, encoded)
+    return Records(people, labels, metadata, directory, encoded)

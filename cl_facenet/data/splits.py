@@ -1,10 +1,11 @@
-"""The identity-disjoint protocol: nobody in the evaluation pairs is trained on."""
+"""Who is trained on, and who is kept: nobody in the evaluation pairs is trained on."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cl_facenet.data.pairs import Pairs, all_pairs, check_unseen
 from cl_facenet.errors import InputError
 
 
@@ -12,8 +13,9 @@ from cl_facenet.errors import InputError
 class Split:
     """Which photo goes where: int64 indices into the records and int32 labels, [n].
 
-    Train and held-out labels are rows in `train_people`, verification labels rows in
-    `verification_people`. Held-out photos are of people trained on.
+    Train and held-out labels are rows in `train_people`, unseen labels rows in
+    `unseen_people`. Held-out photos are of people trained on. `pairs` are of unseen
+    photos.
     """
 
     train_people: list[str]
@@ -21,9 +23,10 @@ class Split:
     train_labels: np.ndarray
     heldout_indices: np.ndarray
     heldout_labels: np.ndarray
-    verification_people: list[str]
-    verification_indices: np.ndarray
-    verification_labels: np.ndarray
+    unseen_people: list[str]
+    unseen_indices: np.ndarray
+    unseen_labels: np.ndarray
+    pairs: Pairs | None
 
 
 def split_people(
@@ -32,13 +35,15 @@ def split_people(
     *,
     verification_share: float,
     heldout_share: float,
+    min_photos: int,
     seed: int,
 ) -> Split:
     """Keep whole people for verification, then some photos of each other person.
 
     round(verification_share * people) people, drawn among those with two photos or
-    more, are never trained on. Of each other person floor(heldout_share * photos)
-    photos are held out for classification.
+    more, are never trained on; the pairs are all pairs of their photos. The other
+    people who have `min_photos` or more are trained on, and of each
+    floor(heldout_share * photos) photos are held out for classification.
 
     Args:
         labels: row in `people` of each photo [N].
@@ -47,33 +52,87 @@ def split_people(
         InputError: a share outside [0, 1), or too few people on either side.
     """
     _check_share("verification_share", verification_share)
-    _check_share("heldout_share", heldout_share)
     rng = np.random.default_rng(seed)
     photos = _photos_by_person(labels, len(people))
     kept = _draw_verification(photos, verification_share, rng)
     trained = np.setdiff1d(np.arange(len(people)), kept)
-    if len(trained) < 2:
+    split = _split(photos, people, trained, kept, heldout_share, min_photos, rng)
+    if not len(kept):
+        return split
+    return replace(split, pairs=all_pairs(split.unseen_labels, seed=seed))
+
+
+def split_by_names(
+    labels: np.ndarray,
+    people: Sequence[str],
+    *,
+    train: Collection[str],
+    unseen: Collection[str],
+    heldout_share: float,
+    min_photos: int,
+    seed: int,
+) -> Split:
+    """Train on people of some names, keep others; no pairs yet.
+
+    `min_photos` and `heldout_share` are as in `split_people`.
+
+    Args:
+        labels: row in `people` of each photo [N].
+
+    Raises:
+        InputError: a person is on both sides, or has no photos; too few to train on.
+    """
+    check_unseen(unseen, train, "the people to verify on")
+    rows = {person: row for row, person in enumerate(people)}
+    missing = sorted({*train, *unseen} - set(rows))
+    if missing:
+        raise InputError(f"there are no photos of {missing[0]} ({len(missing)} people)")
+    return _split(
+        _photos_by_person(labels, len(people)),
+        people,
+        np.array(sorted(rows[person] for person in train), np.int64),
+        np.array(sorted(rows[person] for person in unseen), np.int64),
+        heldout_share,
+        min_photos,
+        np.random.default_rng(seed),
+    )
+
+
+def _split(
+    photos: list[np.ndarray],
+    people: Sequence[str],
+    trained: np.ndarray,
+    kept: np.ndarray,
+    heldout_share: float,
+    min_photos: int,
+    rng: np.random.Generator,
+) -> Split:
+    _check_share("heldout_share", heldout_share)
+    enough = np.array([p for p in trained if len(photos[p]) >= min_photos], np.int64)
+    if len(enough) < 2:
         raise InputError(
-            f"data.verification_share={verification_share:g} leaves {len(trained)} of "
-            f"{len(people)} people to train on; training needs two or more"
+            f"{len(enough)} of {len(people)} people to train on, who have "
+            f"data.min_photos={min_photos} or more and are not kept by "
+            "data.verification_share: training needs two or more"
         )
-    heldout = [_draw_heldout(photos[person], heldout_share, rng) for person in trained]
+    heldout = [_draw_heldout(photos[person], heldout_share, rng) for person in enough]
     rest = [
         np.setdiff1d(photos[person], out)
-        for person, out in zip(trained, heldout, strict=True)
+        for person, out in zip(enough, heldout, strict=True)
     ]
-    kept_photos = [photos[person] for person in kept]
-    if np.isin(labels[_joined(rest + heldout)], kept).any():
+    unseen = [photos[person] for person in kept]
+    if set(kept) & set(enough):
         raise AssertionError("a verification person would be trained on")
     return Split(
-        train_people=[people[person] for person in trained],
+        train_people=[people[person] for person in enough],
         train_indices=_joined(rest),
         train_labels=_rows(rest),
         heldout_indices=_joined(heldout),
         heldout_labels=_rows(heldout),
-        verification_people=[people[person] for person in kept],
-        verification_indices=_joined(kept_photos),
-        verification_labels=_rows(kept_photos),
+        unseen_people=[people[person] for person in kept],
+        unseen_indices=_joined(unseen),
+        unseen_labels=_rows(unseen),
+        pairs=None,
     )
 
 

@@ -1,6 +1,7 @@
 """The pictures of a report, one function each: their style, names and marks."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -16,6 +17,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from cl_facenet.evaluation.classification import Classification, confusion_matrix
+from cl_facenet.evaluation.published import Curve
 from cl_facenet.evaluation.verification import Verification
 
 WIDTH = 7.2  # inches
@@ -49,6 +51,7 @@ STYLE = {
     "lines.solid_capstyle": "round",
 }
 
+LEGEND_COLUMNS = 3  # of the ROC
 MAX_NAMED = 40  # people, on the axes of the confusion matrix
 MAX_CELLS = 200  # a side of it
 MAX_MAP_PEOPLE = 30
@@ -86,10 +89,15 @@ def unwritable(people: list[str]) -> dict[int, str]:
 
 def _names(people: list[str]) -> list[str]:
     """What matplotlib is to write for the people; a dollar sign starts no formula."""
-    names = [_short(person).replace("_", " ").replace("$", r"\$") for person in people]
+    names = [_plain(person) for person in people]
     for number in unwritable(people):
         names[number - 1] = f"person {number}"
     return names
+
+
+def _plain(name: str) -> str:
+    """A name as text: a dollar sign starts no formula, a low line hides no label."""
+    return _short(name).replace("_", " ").replace("$", r"\$")
 
 
 def _short(person: str) -> str:
@@ -158,55 +166,73 @@ def _plot_series(
     axes.plot(steps, total / count, color=colour, marker=marker, label=label)
 
 
-def draw_roc(verification: Verification) -> Figure:
-    """TAR against FAR, on a linear and on a logarithmic axis."""
-    figure = Figure(figsize=(WIDTH, 4), layout="constrained")
+def draw_roc(verification: Verification, published: Sequence[Curve] = ()) -> Figure:
+    """TAR against FAR, on a linear and on a logarithmic axis, others' curves behind."""
+    rows = math.ceil((5 + len(published)) / LEGEND_COLUMNS)
+    figure = Figure(figsize=(WIDTH, 3.6 + 0.2 * rows), layout="constrained")
     linear, log = figure.subplots(1, 2, sharey=True)
-    fpr, tpr = verification.fpr, verification.tpr
     lowest = min(5e-4, 0.5 / np.count_nonzero(~verification.same))
-    chance = np.geomspace(lowest, 1, 200)
-    linear.plot(fpr, tpr, color=SAME)
-    # In steps, as TAR at FAR is read off; FAR 0 at the left edge.
-    log.plot(np.maximum(fpr, lowest), tpr, color=SAME, drawstyle="steps-post")
-    rates = {
-        f"TAR {percent(tar)} at FAR {100 * far:g} %": (far, tar)
-        for far, tar in verification.tar_at_far.items()
-    }
-    eer = verification.eer
-    points = {f"EER {percent(eer)}": (eer, 1 - eer)} | rates
-    for axes in (linear, log):
-        axes.plot(
-            chance, chance, color=PALE, linestyle="--", linewidth=1, label="chance"
-        )
-        for marker, (label, (far, tar)) in zip("os^", points.items(), strict=True):
-            axes.plot(
-                max(far, lowest),
-                tar,
-                color=DIFFERENT,
-                marker=marker,
-                markersize=7,
-                markeredgecolor="white",
-                linestyle="",
-                label=label,
-                clip_on=False,
-                zorder=3,
-            )
+    chance = np.geomspace(lowest, 1, 200)  # straight on the one axis, bent on the other
+    dashed: dict[str, Any] = {"color": PALE, "linestyle": "--", "linewidth": 1}
+    # On the logarithmic axis in steps, as TAR at FAR is read off; FAR 0 at its edge.
+    for axes, leftmost, steps in ((linear, 0, "default"), (log, lowest, "steps-post")):
+        fpr = np.maximum(verification.fpr, leftmost)
+        style: dict[str, Any] = {"color": SAME, "drawstyle": steps, "zorder": 2.5}
+        axes.plot(fpr, verification.tpr, label="this model", **style)
+        _plot_points(axes, verification, leftmost)
+        axes.plot(chance, chance, label="chance", **dashed)
+        for number, curve in enumerate(published):
+            style = _published_style(curve, number) | {"drawstyle": steps}
+            axes.plot(np.maximum(curve.fpr, leftmost), curve.tpr, **style)
         axes.set_xlabel("different pairs accepted (FAR)")
-        axes.xaxis.set_major_formatter(_percent_ticks)
-    log.set_xscale("log")
-    log.set_xlim(lowest, 1)
-    log.xaxis.set_major_formatter(_percent_ticks)
     linear.set(title="Linear", xlim=(0, 1), ylim=(0, 1.01))
     linear.set_ylabel("same pairs accepted (TAR)")
-    linear.yaxis.set_major_formatter(_percent_ticks)
+    log.set(title="Rare false accepts (log)", xscale="log", xlim=(lowest, 1))
+    for axis in (linear.xaxis, linear.yaxis, log.xaxis):
+        axis.set_major_formatter(_percent_ticks)
     figure.legend(
         *linear.get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=4,
+        ncols=LEGEND_COLUMNS,
         fontsize=9,
     )
-    log.set_title("Rare false accepts (log)")
     return figure
+
+
+def _published_style(curve: Curve, number: int) -> dict[str, Any]:
+    """Pale; another line style each round of colours."""
+    styles = ("-", "-.", ":")
+    return {
+        "color": PEOPLE_COLOURS[number % len(PEOPLE_COLOURS)],
+        "linestyle": styles[number // len(PEOPLE_COLOURS) % len(styles)],
+        "linewidth": 1.2,
+        "alpha": 0.6,
+        "zorder": 1.5,
+        "label": f"curve {number + 1}"
+        if unwritable([curve.name])
+        else _plain(curve.name),
+    }
+
+
+def _plot_points(axes: Axes, verification: Verification, leftmost: float) -> None:
+    """The equal error rate and each TAR at its FAR, on the curve."""
+    eer = verification.eer
+    points = {f"EER {percent(eer)}": (eer, 1 - eer)}
+    for far, tar in verification.tar_at_far.items():
+        points[f"TAR {percent(tar)} at FAR {100 * far:g} %"] = far, tar
+    for marker, (label, (far, tar)) in zip("os^", points.items(), strict=True):
+        axes.plot(
+            max(far, leftmost),
+            tar,
+            color=DIFFERENT,
+            marker=marker,
+            markersize=7,
+            markeredgecolor="white",
+            linestyle="",
+            label=label,
+            clip_on=False,
+            zorder=3,
+        )
 
 
 def draw_distances(verification: Verification) -> Figure:

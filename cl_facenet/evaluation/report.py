@@ -1,5 +1,6 @@
 """The report of a run: index.html and the pictures it shows, readable offline."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from cl_facenet.evaluation.figures import (
     series,
     unwritable,
 )
+from cl_facenet.evaluation.identification import Identification
+from cl_facenet.evaluation.published import Curve
 from cl_facenet.evaluation.verification import Verification
 
 DPI = 144
@@ -36,6 +39,8 @@ def write_report(
     classification: Classification | None,
     people: list[str],
     verification: Verification | None,
+    published: Sequence[Curve],
+    identification: Identification | None,
     photos: np.ndarray | None,
     embedding_map: EmbeddingMap | None,
 ) -> Path:
@@ -49,6 +54,7 @@ def write_report(
       metrics: the lines of metrics.jsonl.
       people: names of the rows of the confusion matrix.
       photos: uint8 [M, H, W, 3], what verification.pairs index.
+      published: drawn behind the ROC of `verification`.
     """
     directory.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Figure] = {}
@@ -57,7 +63,7 @@ def write_report(
         if series(metrics, "train/loss")[0].size:
             figures["training"] = draw_training(metrics)
         if verification:
-            figures["roc"] = draw_roc(verification)
+            figures["roc"] = draw_roc(verification, published)
             figures["distances"] = draw_distances(verification)
         if verification and photos is not None:
             figures["hardest"] = draw_hardest(verification, photos)
@@ -75,6 +81,8 @@ def write_report(
         classification=classification,
         people=people,
         verification=verification,
+        published=published,
+        identification=identification,
         embedding_map=embedding_map,
         sizes=sizes,
     )

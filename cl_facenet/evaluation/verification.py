@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.metrics import auc, roc_curve
 
 from cl_facenet.errors import InputError
+from cl_facenet.evaluation.bootstrap import Intervals, bootstrap
+from cl_facenet.evaluation.roc import equal_error_rate, true_accept_rates
 
 CHUNK = 16_384  # pairs at a time: some 80 MB for 128 numbers a photo
-NUM_FOLDS = 10
-FALSE_ACCEPT_RATES = (0.01, 0.001)
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,11 @@ class Verification:
 
     accuracy_mean: float  # over folds
     accuracy_std: float  # over folds, of the population as OpenFace reports it
+    accuracy_standard_error: float  # of the mean over folds, as LFW reports it
     auc: float
     eer: float
     tar_at_far: dict[float, float]
+    intervals: Intervals
     threshold: float  # the best one on all pairs
     fpr: np.ndarray  # [R], ascending, a point for each distinct distance
     tpr: np.ndarray  # [R]
@@ -40,9 +42,11 @@ class Verification:
         return {
             "accuracy_mean": self.accuracy_mean,
             "accuracy_std": self.accuracy_std,
+            "accuracy_standard_error": self.accuracy_standard_error,
             "auc": self.auc,
             "eer": self.eer,
             "tar_at_far": {str(far): tar for far, tar in self.tar_at_far.items()},
+            "intervals": self.intervals.summary(),
             "threshold": self.threshold,
             "num_pairs": len(self.pairs),
             "num_people": self.num_people,
@@ -57,34 +61,6 @@ def squared_distances(embeddings: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         u, v = embeddings[pairs[start : start + CHUNK].T].astype(np.float64)
         distances[start : start + CHUNK] = np.square(u - v).sum(-1)
     return distances
-
-
-def all_pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Every i < j of labels [N]: pairs int [P, 2], and whether each is one person."""
-    pairs = np.stack(np.triu_indices(len(labels), k=1), axis=-1)
-    left, right = np.asarray(labels)[pairs.T]
-    return pairs, left == right
-
-
-def assign_folds(
-    same: np.ndarray, num_folds: int = NUM_FOLDS, *, seed: int
-) -> np.ndarray:
-    """A fold for each of the pairs same [P], at random: int [P], below `num_folds`.
-
-    Each fold gets its share of the same and of the different pairs, to within one.
-
-    Raises:
-      InputError: there are fewer pairs than folds.
-    """
-    if len(same) < num_folds:
-        raise InputError(
-            f"{len(same)} pairs are too few for {num_folds} folds: add photos or people"
-        )
-    order = np.random.default_rng(seed).permutation(len(same))
-    order = order[np.argsort(same[order], kind="stable")]
-    folds = np.empty(len(same), np.int64)
-    folds[order] = np.arange(len(same)) % num_folds
-    return folds
 
 
 def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
@@ -108,53 +84,93 @@ def best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
     return float(middle if middle > below[k] else above[k])
 
 
+def fold_thresholds(
+    distances: np.ndarray, same: np.ndarray, folds: np.ndarray, scorers: np.ndarray
+) -> np.ndarray:
+    """Each pair's threshold, float64 [P]: the best one on the other folds.
+
+    And of those on the pairs alone that were scored by the same model (scorers [P]):
+    the distances of two models may be on two scales.
+
+    Raises:
+      InputError: a scorer has the pairs of one fold only.
+    """
+    thresholds = np.empty(len(distances))
+    for scorer in np.unique(scorers):
+        theirs = scorers == scorer
+        for fold in np.unique(folds[theirs]):
+            mine, others = (theirs & (folds == fold)), (theirs & (folds != fold))
+            if not others.any():
+                raise InputError(
+                    f"model {scorer} scored the pairs of fold {fold} only: a fold's "
+                    "threshold comes from other folds of the same model"
+                )
+            thresholds[mine] = best_threshold(distances[others], same[others])
+    return thresholds
+
+
 def verify(
     distances: np.ndarray,
     pairs: np.ndarray,
     same: np.ndarray,
     folds: np.ndarray,
     *,
-    num_people: int,
+    identities: np.ndarray,
+    scorers: np.ndarray | None = None,
+    seed: int,
     protocol: str,
 ) -> Verification:
     """Scores the pairs [P, 2] by their distances [P] and truth same [P].
 
-    Accuracy: the threshold of a fold is the best one on all other folds [P]. The rest
-    is pooled over all pairs. AUC: P(d_same < d_different) + P(tie) / 2. EER: x where
+    Accuracy: the threshold of a fold is the best one on all other folds [P], or on
+    those that the same model scored. The rest is pooled over all pairs, the distances
+    of two models as they are. AUC: P(d_same < d_different) + P(tie) / 2. EER: x where
     1 - x = TPR(x), linear on the ROC. TAR at FAR f: the greatest TPR of a threshold
     whose FPR is at most f, not interpolated, so never flattering.
 
+    Args:
+      identities: int [P, 2], the two people of each pair, for the intervals: see
+        `bootstrap`.
+      scorers: int [P], which model each distance is of; None if all are of one. In a
+        cross-trained protocol, where a person tested on may have been trained on for
+        other folds, there is more than one.
+      seed: of the bootstrap.
+
     Raises:
-      InputError: a distance is not finite, or same pairs, different pairs or the pairs
-        of a fold are missing.
+      InputError: a distance is not finite; same pairs, different pairs or the pairs of
+        a fold are missing; identities and `same` disagree; a scorer has one fold only.
     """
-    _check(distances, same, folds)
-    accuracies = []
-    for fold in np.unique(folds):
-        mine = folds == fold
-        threshold = best_threshold(distances[~mine], same[~mine])
-        accuracies.append(np.mean((distances[mine] < threshold) == same[mine]))
+    _check(distances, same, folds, identities)
+    if scorers is None:
+        scorers = np.zeros(len(distances), np.int64)
+    right = (distances < fold_thresholds(distances, same, folds, scorers)) == same
+    accuracies = [np.mean(right[folds == fold]) for fold in np.unique(folds)]
     # With every point kept: on a slope, those left out would carry a TAR of their own.
     fpr, tpr, _ = roc_curve(same, -distances, drop_intermediate=False)
     return Verification(
         accuracy_mean=float(np.mean(accuracies)),
         accuracy_std=float(np.std(accuracies)),
+        accuracy_standard_error=float(
+            np.std(accuracies, ddof=1) / np.sqrt(len(accuracies))
+        ),
         auc=float(auc(fpr, tpr)),
-        # Along the ROC, FPR + TPR rises from 0 to 2; the wanted point is where it is 1.
-        eer=float(np.interp(1, fpr + tpr, fpr)),
-        tar_at_far={far: float(tpr[fpr <= far].max()) for far in FALSE_ACCEPT_RATES},
+        eer=equal_error_rate(fpr, tpr),
+        tar_at_far=true_accept_rates(fpr, tpr),
+        intervals=bootstrap(distances, same, right, identities, seed=seed),
         threshold=best_threshold(distances, same),
         fpr=fpr,
         tpr=tpr,
         distances=distances,
         same=same,
         pairs=pairs,
-        num_people=int(num_people),
+        num_people=int(np.count_nonzero(np.bincount(identities.ravel()))),
         protocol=protocol,
     )
 
 
-def _check(distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> None:
+def _check(
+    distances: np.ndarray, same: np.ndarray, folds: np.ndarray, identities: np.ndarray
+) -> None:
     not_finite = np.count_nonzero(~np.isfinite(distances))
     if not_finite:
         raise InputError(
@@ -172,4 +188,10 @@ def _check(distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> None:
         raise InputError(
             f"{len(distances)} pairs leave a fold of {len(sizes)} empty: add "
             "photos or people, or use fewer folds"
+        )
+    wrong = np.count_nonzero((identities[:, 0] == identities[:, 1]) != same)
+    if wrong:
+        raise InputError(
+            f"{wrong} of {len(same)} pairs are called the same person but are of two, "
+            "or the other way round: mend the list of pairs"
         )

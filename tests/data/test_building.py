@@ -12,8 +12,9 @@ import absl.logging
 import pytest
 from PIL import Image
 
-from cl_facenet.data import building
+from cl_facenet.data import building, squares
 from cl_facenet.data.folder import folder_source
+from cl_facenet.data.preprocessing import Preprocessing
 from cl_facenet.data.records import prepare
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
@@ -23,7 +24,10 @@ SIZE = 24
 
 def store(source, cache_dir, size=SIZE, skip_unreadable=False):
     return prepare(
-        source, image_size=size, cache_dir=cache_dir, skip_unreadable=skip_unreadable
+        source,
+        Preprocessing("none", size),
+        cache_dir=cache_dir,
+        skip_unreadable=skip_unreadable,
     )
 
 
@@ -41,7 +45,7 @@ def with_reads(source, read):
 @pytest.mark.parametrize("per_shard", [1, 5, 6, 12, 13])
 def test_shards_keep_order_and_count(source, tmp_path, monkeypatch, per_shard):
     monkeypatch.setattr(building, "_PHOTOS_PER_SHARD", per_shard)
-    monkeypatch.setattr(building, "_PHOTOS_IN_FLIGHT", 3)
+    monkeypatch.setattr(squares, "_IN_FLIGHT", 3)
     records = store(source, tmp_path)
     assert records.names() == [photo.name for photo in source.photos]
     assert len(records) == 12
@@ -105,12 +109,13 @@ def test_a_failure_leaves_nothing(source, tmp_path, error):
 def test_a_killed_call_leaves_nothing_that_looks_finished(source, tmp_path):
     code = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"
+        "from cl_facenet.data.preprocessing import Preprocessing\n"
         "from cl_facenet.data.records import prepare\n"
         "from cl_facenet.data.synthetic import synthetic_source\n"
         "source = synthetic_source(3, 4, seed=0)\n"
         "photos = [*source.photos[:-1], replace(source.photos[-1], "
         "read=lambda: os._exit(9))]\n"
-        "prepare(replace(source, photos=photos), image_size=24, "
+        "prepare(replace(source, photos=photos), Preprocessing('none', 24), "
         "cache_dir=Path(sys.argv[1]), skip_unreadable=False)\n"
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
@@ -153,13 +158,14 @@ def test_several_at_once(source, tmp_path):
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
+        "from cl_facenet.data.preprocessing import Preprocessing\n"
         "from cl_facenet.data.records import prepare\n"
         "from cl_facenet.data.synthetic import synthetic_source\n"
         "from cl_facenet.errors import InputError\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
         "try:\n"
-        "    prepare(synthetic_source(9, 9, 0), image_size=96, "
+        "    prepare(synthetic_source(9, 9, 0), Preprocessing('none', 96), "
         "cache_dir=Path(sys.argv[1]), skip_unreadable=False)\n"
         "except InputError as error:\n"
         "    print(error)\n"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cl_facenet.data.photos import fit_square, load_photo, open_photo, preprocessing
+from cl_facenet.data.photos import fit_square, open_photo
 from cl_facenet.errors import InputError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -188,23 +188,6 @@ def test_fit_square_antialiases():
     stripes[:, ::2] = 255
     pixels = fit_square(Image.fromarray(stripes), 12)
     assert abs(pixels.astype(int) - 127).max() < 10
-
-
-def test_load_photo_opens_and_fits():
-    pixels = load_photo(np.full((20, 30), 7, np.uint8), 8)
-    assert pixels.shape == (8, 8, 3)
-    assert (pixels == 7).all()
-    pixels[0, 0] = 0  # writable
-
-
-def test_preprocessing_describes_the_size():
-    assert preprocessing(96) == {
-        "align": "none",
-        "fit": "center_square",
-        "resample": "bicubic",
-        "image_size": 96,
-        "channels": "RGB",
-    }
 
 
 def test_photos_load_without_the_data_stack():

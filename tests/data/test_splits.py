@@ -10,7 +10,7 @@ from cl_facenet.data.splits import split_people
 from cl_facenet.errors import InputError
 
 
-def split(counts, verification=0.25, heldout=0.2, seed=0):
+def split(counts, verification=0.25, heldout=0.2, seed=0, min_photos=1):
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     people = [f"p{i}" for i in range(len(counts))]
     return (
@@ -21,6 +21,7 @@ def split(counts, verification=0.25, heldout=0.2, seed=0):
             people,
             verification_share=verification,
             heldout_share=heldout,
+            min_photos=min_photos,
             seed=seed,
         ),
     )
@@ -29,11 +30,11 @@ def split(counts, verification=0.25, heldout=0.2, seed=0):
 def test_orl_shares():
     _, _, s = split([10] * 40)
     assert len(s.train_people) == 30
-    assert len(s.verification_people) == 10
+    assert len(s.unseen_people) == 10
     assert np.bincount(s.train_labels).tolist() == [8] * 30
     assert np.bincount(s.heldout_labels).tolist() == [2] * 30
-    assert np.bincount(s.verification_labels).tolist() == [10] * 10
-    for labels in (s.train_labels, s.heldout_labels, s.verification_labels):
+    assert np.bincount(s.unseen_labels).tolist() == [10] * 10
+    for labels in (s.train_labels, s.heldout_labels, s.unseen_labels):
         assert labels.dtype == np.int32
 
 
@@ -54,33 +55,33 @@ def test_the_protocol_holds(counts, verification, heldout, seed):
         return
     labels, people, s = split(counts, verification / 100, heldout / 100, seed)
     # Nobody is on both sides, and no photo is lost or used twice.
-    assert not set(s.train_people) & set(s.verification_people)
-    assert sorted(s.train_people + s.verification_people) == sorted(people)
-    parts = [s.train_indices, s.heldout_indices, s.verification_indices]
+    assert not set(s.train_people) & set(s.unseen_people)
+    assert sorted(s.train_people + s.unseen_people) == sorted(people)
+    parts = [s.train_indices, s.heldout_indices, s.unseen_indices]
     assert sorted(np.concatenate(parts).tolist()) == list(range(sum(counts)))
     # Labels are rows of the people lists, in the order of the records.
     for indices, rows, names in (
         (s.train_indices, s.train_labels, s.train_people),
         (s.heldout_indices, s.heldout_labels, s.train_people),
-        (s.verification_indices, s.verification_labels, s.verification_people),
+        (s.unseen_indices, s.unseen_labels, s.unseen_people),
     ):
         assert [names[row] for row in rows] == [people[labels[i]] for i in indices]
         assert (np.diff(indices) > 0).all()
     # Everyone keeps the stated number of photos.
-    assert len(s.verification_people) == wanted
+    assert len(s.unseen_people) == wanted
     for row, name in enumerate(s.train_people):
         count = counts[int(name[1:])]
         out = math.floor(Fraction(heldout, 100) * count)
         assert (s.heldout_labels == row).sum() == out
         assert (s.train_labels == row).sum() == count - out > 0
-    for name in s.verification_people:
+    for name in s.unseen_people:
         assert counts[int(name[1:])] >= 2
 
 
 def test_the_seed_decides():
     def drawn(seed):
         _, _, s = split([10] * 40, seed=seed)
-        return s.verification_people, s.heldout_indices.tolist()
+        return s.unseen_people, s.heldout_indices.tolist()
 
     assert drawn(1) == drawn(1)
     assert drawn(1)[0] != drawn(2)[0]
@@ -96,13 +97,13 @@ def test_shares_are_not_rounded_down_twice():
 def test_no_verification_trains_on_everybody():
     _, people, s = split([3] * 5, verification=0, heldout=0)
     assert s.train_people == people
-    assert s.verification_people == []
+    assert s.unseen_people == []
     assert len(s.train_indices) == 15
     for empty in (
         s.heldout_indices,
         s.heldout_labels,
-        s.verification_indices,
-        s.verification_labels,
+        s.unseen_indices,
+        s.unseen_labels,
     ):
         assert empty.shape == (0,)
         assert np.issubdtype(empty.dtype, np.integer)
@@ -117,13 +118,13 @@ def test_shares_out_of_range_are_named(share):
 
 
 @pytest.mark.parametrize("counts", [[1] * 8, [1] * 7 + [5], [5] * 4])
-def test_too_few_verification_people_say_how_to_do_without(counts):
+def test_too_few_unseen_people_say_how_to_do_without(counts):
     with pytest.raises(InputError, match=r"--config\.data\.verification_share=0$"):
         split(counts)
 
 
 def test_too_few_training_people():
-    with pytest.raises(InputError, match="leaves 1 of 10 people to train on"):
+    with pytest.raises(InputError, match="1 of 10 people to train on"):
         split([5] * 10, verification=0.9)
-    with pytest.raises(InputError, match="leaves 1 of 1 people to train on"):
+    with pytest.raises(InputError, match="1 of 1 people to train on"):
         split([5], verification=0)

@@ -10,8 +10,11 @@ from cl_facenet.evaluation.figures import (
     EmbeddingMap,
     draw_confusion,
     draw_embeddings,
+    draw_roc,
     unwritable,
 )
+from cl_facenet.evaluation.published import Curve
+from cl_facenet.evaluation.verification import verify
 
 # Mandarin, Korean, Hindi, Thai; a control character has no glyph either.
 FOREIGN = {2: "王芳", 3: "김철수", 5: "प्रिया", 6: "สมชาย", 8: "a\tb"}
@@ -50,3 +53,31 @@ def test_a_map_of_any_names():
     vectors = np.eye(8)
     figure = draw_embeddings(EmbeddingMap(vectors, np.arange(8), vectors, PEOPLE))
     assert texts_of(figure) == SHOWN
+
+
+def test_published_curves_are_behind_ours():
+    people = np.arange(20)
+    identities = np.stack([people, people // 10 * 10], axis=1)
+    scores = verify(
+        np.arange(20) / 10,
+        identities,
+        identities[:, 0] == identities[:, 1],
+        people % 2,
+        identities=identities,
+        seed=0,
+        protocol="by hand",
+    )
+    rates = np.array([0, 0.5, 1])
+    names = ["_deep_face", "$1", "王芳"]
+    figure = draw_roc(scores, [Curve(name, rates, rates) for name in names])
+    figure.savefig(io.BytesIO())
+    (legend,) = figure.legends
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels[0] == "this model"
+    assert labels[-4:] == ["chance", " deep face", r"\$1", "curve 3"]
+    for axes in figure.axes:
+        ours, *others = [line for line in axes.lines if len(line.get_xdata()) > 1]
+        assert ours.get_label() == "this model"
+        assert all(other.get_zorder() < ours.get_zorder() for other in others)
+        np.testing.assert_array_equal(ours.get_ydata(), scores.tpr)
+    assert len(draw_roc(scores).legends[0].get_texts()) == 5

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -6,13 +7,10 @@ import pytest
 from PIL import Image
 
 from cl_facenet.evaluation.classification import classify
+from cl_facenet.evaluation.identification import enrol, identify
+from cl_facenet.evaluation.published import Curve
 from cl_facenet.evaluation.report import EmbeddingMap, write_report
-from cl_facenet.evaluation.verification import (
-    all_pairs,
-    assign_folds,
-    squared_distances,
-    verify,
-)
+from cl_facenet.evaluation.verification import squared_distances, verify
 
 EVIL = "<script>alert('x')</script>"
 PEOPLE = [
@@ -49,15 +47,29 @@ class Page(HTMLParser):
         self.text += data
 
 
+def _verify(embeddings, protocol):
+    """All pairs, in folds that each have both kinds."""
+    pairs = np.stack(np.triu_indices(len(LABELS), k=1), axis=1)
+    identities = LABELS[pairs]
+    same = identities[:, 0] == identities[:, 1]
+    return verify(
+        squared_distances(embeddings, pairs),
+        pairs,
+        same,
+        np.arange(len(pairs)) % 7,
+        identities=identities,
+        seed=0,
+        protocol=protocol,
+    )
+
+
+@cache
 def _everything():
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(4, 8))
     embeddings = centers[LABELS] + rng.normal(size=(16, 8))
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    pairs, same = all_pairs(LABELS)
-    distances = squared_distances(embeddings, pairs)
-    folds = assign_folds(same, seed=0)
-    protocol = "all pairs & <more>"
+    points = np.linspace(0, 1, 5)
     return {
         "title": f"A run of {EVIL}",
         "results": {
@@ -73,8 +85,14 @@ def _everything():
         "metrics": METRICS,
         "classification": classify(LABELS, np.roll(LABELS, 2), num_classes=4),
         "people": PEOPLE,
-        "verification": verify(
-            distances, pairs, same, folds, num_people=4, protocol=protocol
+        "verification": _verify(embeddings, protocol="all pairs & <more>"),
+        "published": [
+            Curve("deep_face $1", points, np.sqrt(points)),
+            Curve("王芳", points, points),
+            *(Curve(f"method {k}", points, points ** (1 / k)) for k in range(1, 20)),
+        ],
+        "identification": identify(
+            embeddings, LABELS, enrol(LABELS, seed=0), protocol="half & <half>"
         ),
         "photos": rng.integers(0, 255, (16, 12, 10, 3)).astype(np.uint8),
         "embedding_map": EmbeddingMap(embeddings, LABELS, centers, PEOPLE),
@@ -85,6 +103,8 @@ NOTHING = {
     "metrics": [],
     "classification": None,
     "verification": None,
+    "published": [],
+    "identification": None,
     "photos": None,
     "embedding_map": None,
 }
@@ -141,10 +161,27 @@ def test_the_results_are_told(path):
     assert "of: Ren? · photos: 1,600 · crop: 1, 2 · share: 0.25" in text
     assert "24 pairs of the same person and 96 of different people" in text
     assert "Always answering “different” would score 80.0 %" in text
-    assert f"{100 * scores.accuracy_mean:.1f} % ±" in text
-    assert f"{scores.auc:.4f}" in text
+    intervals = scores.intervals
+    assert "from the same people drawn anew 1,000 times" in text
+    for value, (low, high) in (
+        (scores.accuracy_mean, intervals.accuracy_mean),
+        (scores.eer, intervals.eer),
+        (scores.tar_at_far[0.01], intervals.tar_at_far[0.01]),
+    ):
+        shown = f"{100 * value:.1f} % ({100 * low:.1f} to {100 * high:.1f} %)"
+        assert shown in text
+    low, high = intervals.auc
+    assert f"{scores.auc:.4f} ({low:.4f} to {high:.4f})" in text
+    assert f"standard error {100 * scores.accuracy_standard_error:.1f} %" in text
     assert f"{scores.threshold:.3f}" in text
     assert "With only 96 different pairs, none may be accepted." in text
+    found = _everything()["identification"]
+    assert "2 people are enrolled, with 2 photos in all; 6 other photos" in text
+    assert "8 photos of people not enrolled to be refused" in text
+    assert "Protocol: half & <half>." in text
+    assert f"Rank 1{100 * found.rank_1:.1f} %" in text.replace(" Rank", "Rank")
+    assert "With only 8 such photos, none may be given a name." in text
+    assert "The pale curves are published ones" in text
     assert "16 held-out photos of the 4 people trained on" in text
     assert "Guessing would score 25.0" in text
 
@@ -152,7 +189,13 @@ def test_the_results_are_told(path):
 def test_what_there_is_not_is_left_out(tmp_path):
     page = Page(write_report(tmp_path, **_everything() | NOTHING))
     assert page.images == []
-    for word in ("Verification", "Classification", "Training", "threshold"):
+    for word in (
+        "Verification",
+        "Identification",
+        "Classification",
+        "Training",
+        "threshold",
+    ):
         assert word not in page.text
     assert [file.name for file in tmp_path.iterdir()] == ["index.html"]
 
@@ -163,6 +206,7 @@ def test_what_there_is_not_is_left_out(tmp_path):
         ("metrics", {"training.png"}),
         ("classification", {"confusion.png"}),
         ("verification", {"roc.png", "distances.png"}),
+        ("identification", set()),
     ],
 )
 def test_each_part_by_itself(tmp_path, part, pictures):
@@ -172,19 +216,22 @@ def test_each_part_by_itself(tmp_path, part, pictures):
     assert {image["src"] for image in page.images} == pictures
     assert ("Verification" in page.text) == (part == "verification")
     assert ("Classification" in page.text) == (part == "classification")
+    assert ("Identification" in page.text) == (part == "identification")
+    assert "published" not in page.text
+
+
+def test_rank_5_where_there_are_more_people(tmp_path):
+    labels = np.repeat(np.arange(12), 2)
+    found = identify(np.eye(12)[labels], labels, enrol(labels, seed=0), protocol="half")
+    content = _everything() | NOTHING | {"identification": found}
+    text = " ".join(Page(write_report(tmp_path, **content)).text.split())
+    assert "Rank 5100.0 % The" in text.replace("%The", "% The")
+    assert "Guessing gives 83.3 %." in text
 
 
 def test_a_perfect_run_without_center_loss(tmp_path):
     embeddings = np.eye(4)[LABELS]
-    pairs, same = all_pairs(LABELS)
-    perfect = verify(
-        squared_distances(embeddings, pairs),
-        pairs,
-        same,
-        assign_folds(same, seed=0),
-        num_people=4,
-        protocol="all pairs",
-    )
+    perfect = _verify(embeddings, protocol="all pairs")
     metrics = [{"step": 1, "train/loss": 0.1, "train/center_loss": 0.0}]
     content = NOTHING | {"verification": perfect, "metrics": metrics}
     page = Page(write_report(tmp_path, **_everything() | content))

@@ -7,11 +7,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cl_facenet.errors import InputError
-from cl_facenet.evaluation import verification
+from cl_facenet.evaluation import bootstrap, verification
 from cl_facenet.evaluation.verification import (
-    all_pairs,
-    assign_folds,
     best_threshold,
+    fold_thresholds,
     squared_distances,
     verify,
 )
@@ -26,15 +25,24 @@ PAIRS = st.lists(
 )
 
 
-def _verify(distances, same, folds):
-    count = len(distances)
-    pairs = np.stack([np.arange(count), np.arange(count) + 1], axis=1)
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    monkeypatch.setattr(bootstrap, "NUM_DRAWS", 30)
+    monkeypatch.setattr(bootstrap, "MIN_DRAWS", 30)
+
+
+def _verify(distances, same, folds, numbers=None, scorers=None):
+    """Pairs whose people are in no other pair."""
+    first = 2 * np.arange(len(distances)) if numbers is None else 2 * np.array(numbers)
+    same = np.array(same, bool)
     return verify(
         np.array(distances, float),
-        pairs,
-        np.array(same, bool),
+        np.stack([first, first + 1], axis=1),
+        same,
         np.array(folds),
-        num_people=7,
+        identities=np.stack([first, np.where(same, first, first + 1)], axis=1),
+        scorers=scorers,
+        seed=0,
         protocol="by hand",
     )
 
@@ -44,14 +52,7 @@ def _accuracy(distances, same, threshold):
     return sum(right) / len(right)
 
 
-# --- pairs, distances, folds ---
-
-
-def test_all_pairs():
-    pairs, same = all_pairs(np.array([5, 3, 5, 3]))
-    assert pairs.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
-    assert same.tolist() == [False, True, False, False, True, False]
-    assert same.dtype == bool
+# --- distances ---
 
 
 def test_squared_distances_by_hand():
@@ -65,11 +66,11 @@ def test_squared_distances_by_hand():
 
 def test_squared_distances_do_not_depend_on_the_chunk(monkeypatch):
     embeddings = np.random.default_rng(0).normal(size=(20, 8)).astype(np.float32)
-    pairs, _ = all_pairs(np.arange(20))
+    pairs = np.argwhere(np.ones((20, 20)))
     whole = squared_distances(embeddings, pairs)
     monkeypatch.setattr(verification, "CHUNK", 7)
     np.testing.assert_array_equal(squared_distances(embeddings, pairs), whole)
-    u, v = embeddings[pairs[101]].tolist()
+    u, v = embeddings[[5, 1]].tolist()
     assert whole[101] == pytest.approx(
         sum((a - b) ** 2 for a, b in zip(u, v, strict=True))
     )
@@ -79,22 +80,6 @@ def test_near_photos_keep_their_digits():
     # 2 - 2 cos would lose them all.
     embeddings = np.array([[1, 0], [1, 1e-6]], np.float32)
     assert squared_distances(embeddings, np.array([[0, 1]])) == pytest.approx([1e-12])
-
-
-@pytest.mark.parametrize(("num_same", "num_different"), [(30, 70), (7, 6), (1, 12)])
-def test_each_fold_gets_its_share(num_same, num_different):
-    same = np.arange(num_same + num_different) < num_same
-    folds = assign_folds(same, num_folds=5, seed=3)
-    for kind in (same, ~same, np.ones_like(same)):
-        sizes = np.bincount(folds[kind], minlength=5)
-        assert sizes.max() - sizes.min() <= 1
-    assert folds.max() == 4
-
-
-def test_folds_follow_the_seed():
-    same = np.arange(100) % 2 == 0
-    assert assign_folds(same, seed=1).tolist() == assign_folds(same, seed=1).tolist()
-    assert assign_folds(same, seed=1).tolist() != assign_folds(same, seed=2).tolist()
 
 
 # --- the threshold ---
@@ -176,6 +161,35 @@ def test_accuracy_takes_the_threshold_of_the_other_folds():
     )
     assert result.accuracy_mean == pytest.approx(2 / 3)
     assert result.accuracy_std == pytest.approx(np.sqrt(1 / 18))
+    # And of a sample: a deviation of sqrt(1 / 12), over the root of three folds.
+    assert result.accuracy_standard_error == pytest.approx(1 / 6)
+
+
+def test_a_threshold_comes_from_the_same_scorer():
+    # The second model's distances are ten times the first's. Best on fold 0 is .6, on
+    # fold 1 .5, on fold 2 6 and on fold 3 5.
+    distances = np.array([0.2, 1.0, 0.4, 0.6, 2.0, 10.0, 4.0, 6.0])
+    same = np.tile([True, False], 4)
+    folds, scorers = np.repeat([0, 1, 2, 3], 2), np.repeat([7, 9], 4)
+    thresholds = fold_thresholds(distances, same, folds, scorers)
+    np.testing.assert_allclose(thresholds, [0.5] * 2 + [0.6] * 2 + [5] * 2 + [6] * 2)
+    assert _verify(distances, same, folds, scorers=scorers).accuracy_mean == 1
+    # Taken together, either model's pairs get the other's threshold: 5 or .5.
+    assert _verify(distances, same, folds).accuracy_mean == 0.5
+
+
+def test_a_fold_may_have_two_scorers():
+    distances = np.array([0.2, 1.0, 2.0, 10.0, 0.4, 0.8, 4.0, 8.0])
+    same, folds = np.tile([True, False], 4), np.repeat([0, 1], 4)
+    scorers = np.tile([0, 0, 1, 1], 2)
+    thresholds = fold_thresholds(distances, same, folds, scorers)
+    np.testing.assert_allclose(thresholds, [0.6, 0.6, 6, 6, 0.6, 0.6, 6, 6])
+
+
+def test_pooled_measures_take_the_distances_as_they_are():
+    rows = [0.2, 1.0, 0.4, 0.6, 2.0, 10.0, 4.0, 6.0], [1, 0] * 4, [0, 0, 1, 1] * 2
+    one, two = _verify(*rows), _verify(*rows, scorers=np.repeat([0, 1], 4))
+    assert (one.auc, one.eer, one.threshold) == (two.auc, two.eer, two.threshold)
 
 
 def test_eer_between_points():
@@ -258,7 +272,7 @@ def test_agrees_with_counting(rows):
 @given(PAIRS, st.randoms(use_true_random=False))
 def test_order_of_pairs_does_not_matter(rows, random):
     assume(len({s for _, s in rows}) == 2)
-    rows = [(*row, k % 3) for k, row in enumerate(rows)]
+    rows = [(*row, k % 3, k) for k, row in enumerate(rows)]
     shuffled = random.sample(rows, len(rows))
     first = _verify(*zip(*rows, strict=True)).summary()
     assert _verify(*zip(*shuffled, strict=True)).summary() == first
@@ -271,12 +285,20 @@ def test_summary_is_plain():
     assert summary == {
         "accuracy_mean": 1.0,
         "accuracy_std": 0.0,
+        "accuracy_standard_error": 0.0,
         "auc": 1.0,
         "eer": 0.0,
         "tar_at_far": {"0.01": 1.0, "0.001": 1.0},
+        "intervals": {
+            "accuracy_mean": [1.0, 1.0],
+            "auc": [1.0, 1.0],
+            "eer": [0.0, 0.0],
+            "tar_at_far": {"0.01": [1.0, 1.0], "0.001": [1.0, 1.0]},
+            "num_draws": 30,
+        },
         "threshold": pytest.approx(1.1),
         "num_pairs": 4,
-        "num_people": 7,
+        "num_people": 6,
         "protocol": "by hand",
     }
 
@@ -306,6 +328,22 @@ def test_one_line_errors(distances, same, folds, message):
     assert "\n" not in str(error.value)
 
 
-def test_fewer_pairs_than_folds():
-    with pytest.raises(InputError, match=r"^3 pairs are too few for 10 folds"):
-        assign_folds(np.array([True, False, False]), seed=0)
+def test_a_scorer_of_one_fold():
+    rows = [1, 2, 3, 4], [1, 0, 1, 0], [0, 0, 1, 1]
+    with pytest.raises(InputError, match=r"^model 5 scored the pairs of fold 0 only"):
+        _verify(*rows, scorers=np.array([5, 5, 6, 6]))
+
+
+def test_people_who_contradict_the_truth():
+    identities = np.array([[0, 0], [1, 2], [3, 4], [5, 5]])
+    same, folds = np.array([True, True, False, False]), np.array([0, 1, 0, 1])
+    with pytest.raises(InputError, match=r"^2 of 4 pairs are called the same person"):
+        verify(
+            np.arange(4.0),
+            identities,
+            same,
+            folds,
+            identities=identities,
+            seed=0,
+            protocol="by hand",
+        )

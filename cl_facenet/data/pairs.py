@@ -1,0 +1,126 @@
+"""Pairs of photos to be called the same person or different, in folds."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cl_facenet.errors import InputError
+
+NUM_FOLDS = 10
+MAX_PAIRS = 20_000_000  # some 3 GB
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs among some photos, and what is to be found out about them.
+
+    Attributes:
+        rows: the two photos of each pair, as places among the photos, int [P, 2].
+        same: whether they are of one person, bool [P].
+        folds: int [P]; the threshold of one comes from the others.
+        protocol: what results call it.
+    """
+
+    rows: np.ndarray
+    same: np.ndarray
+    folds: np.ndarray
+    protocol: str
+
+
+def all_pairs(labels: np.ndarray, *, seed: int) -> Pairs:
+    """Every pair of the photos of people labels [N], in ten folds at random.
+
+    Raises:
+        InputError: too few photos for ten folds, or more than MAX_PAIRS pairs.
+    """
+    num_pairs = len(labels) * (len(labels) - 1) // 2
+    if num_pairs > MAX_PAIRS:
+        raise InputError(
+            f"verification on all pairs of {len(labels):,} photos would be "
+            f"{num_pairs:,}, over {MAX_PAIRS:,}: lower data.verification_share"
+        )
+    rows = np.stack(np.triu_indices(len(labels), k=1), axis=-1)
+    left, right = np.asarray(labels)[rows.T]
+    folds = assign_folds(left == right, seed=seed)
+    protocol = "all pairs of people never trained on, 10 folds"
+    return Pairs(rows, left == right, folds, protocol)
+
+
+def listed_pairs(
+    listed: Sequence[tuple[str, str]],
+    same: np.ndarray,
+    folds: np.ndarray,
+    *,
+    names: Sequence[str],
+    protocol: str,
+) -> Pairs:
+    """The pairs of a list, among photos of some names.
+
+    Raises:
+        InputError: a photo of the list is not among the names; none is ever left out.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    wanted = list(dict.fromkeys(photo for pair in listed for photo in pair))
+    missing = [photo for photo in wanted if photo not in places]
+    if missing:
+        raise InputError(
+            f"{protocol}: {len(missing)} of {len(wanted)} photos are not there, "
+            f"{_some(missing)}: pairs are not skipped, add the photos"
+        )
+    rows = np.array([[places[a], places[b]] for a, b in listed], np.int64)
+    return Pairs(rows.reshape(-1, 2), np.asarray(same), np.asarray(folds), protocol)
+
+
+def seen(tested: Collection[str], trained: Collection[str]) -> list[str]:
+    """Who of the people tested was trained on; names may differ in case and spacing."""
+    trained_on = {_spelling(name) for name in trained}
+    return sorted(name for name in set(tested) if _spelling(name) in trained_on)
+
+
+def check_unseen(
+    tested: Collection[str], trained: Collection[str], protocol: str
+) -> None:
+    """Refuses to test on people that were trained on.
+
+    Raises:
+        InputError: so they were; it names them.
+    """
+    both = seen(tested, trained)
+    if both:
+        raise InputError(
+            f"{protocol}: {len(both)} of its {len(set(tested))} people were trained "
+            f"on, {_some(both)}: a result on them would say nothing"
+        )
+
+
+def assign_folds(
+    same: np.ndarray, num_folds: int = NUM_FOLDS, *, seed: int
+) -> np.ndarray:
+    """A fold for each of the pairs same [P], at random: int [P], below `num_folds`.
+
+    Each fold gets its share of the same and of the different pairs, to within one.
+
+    Raises:
+        InputError: there are fewer pairs than folds.
+    """
+    if len(same) < num_folds:
+        raise InputError(
+            f"verification on {len(same)} pairs, under {num_folds}: raise "
+            "data.verification_share, or set it to 0"
+        )
+    order = np.random.default_rng(seed).permutation(len(same))
+    order = order[np.argsort(same[order], kind="stable")]
+    folds = np.empty(len(same), np.int64)
+    folds[order] = np.arange(len(same)) % num_folds
+    return folds
+
+
+def _spelling(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name).casefold()
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

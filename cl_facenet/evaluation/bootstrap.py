@@ -1,0 +1,158 @@
+"""How sure a score is: the measures again, on people drawn anew from the same people.
+
+Pairs are no independent draws: all pairs of a person who is hard are hard. So it is
+people who are drawn, as many as there are, with replacement, and the interval is from
+the 2.5th to the 97.5th percentile of what is measured on many such draws (B. Efron and
+R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Where person a
+came m_a times, a pair of a alone counts m_a times and a pair of a and b m_a m_b times;
+copies of a person make no pairs with one another.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import auc
+
+from cl_facenet.evaluation.roc import (
+    FALSE_ACCEPT_RATES,
+    equal_error_rate,
+    true_accept_rates,
+)
+
+PERCENTILES = (2.5, 97.5)
+NUM_DRAWS, MIN_DRAWS = 1_000, 200
+# Draws times pairs, a minute or so: 1,000 draws up to four million pairs, then fewer,
+# down to 200 from twenty million on.
+MAX_WEIGHTS = 4_000_000_000
+CHUNK = 65_536  # pairs at a time, so that their weights stay in the cache
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """95 % confidence intervals of the fields of a Verification of the same names."""
+
+    accuracy_mean: Interval
+    auc: Interval
+    eer: Interval
+    tar_at_far: dict[float, Interval]
+    num_draws: int
+
+    def summary(self) -> dict[str, Any]:
+        """The `intervals` object of results.json."""
+        rates = self.tar_at_far.items()
+        return {
+            "accuracy_mean": list(self.accuracy_mean),
+            "auc": list(self.auc),
+            "eer": list(self.eer),
+            "tar_at_far": {str(far): list(interval) for far, interval in rates},
+            "num_draws": self.num_draws,
+        }
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """All that no draw changes; the pairs are in the order of their distances."""
+
+    people: np.ndarray  # int [N], ascending
+    first: np.ndarray  # int [P], a person of the pair
+    second: np.ndarray  # int [P], the other, or nobody: people[-1] + 1
+    cells: np.ndarray  # int [P], 2 * the section of the ROC it is in + whether same
+    num_cells: int
+    right: np.ndarray  # bool [P]
+
+
+def bootstrap(
+    distances: np.ndarray,
+    same: np.ndarray,
+    right: np.ndarray,
+    identities: np.ndarray,
+    *,
+    seed: int,
+) -> Intervals:
+    """Intervals for pairs with distances [P], truth same [P] and people [P, 2].
+
+    The thresholds stay what they were, so `right` [P], whether the answer to each pair
+    was right, is given; its accuracy is over all pairs of a draw at once. Draws that
+    leave no same or no different pair have no ROC and are left out.
+    """
+    pairs = _sort(distances, same, right, identities)
+    rng = np.random.default_rng(seed)
+    num_draws = int(np.clip(MAX_WEIGHTS // len(same), MIN_DRAWS, NUM_DRAWS))
+    draws = [_measure(pairs, _draw_people(pairs, rng)) for _ in range(num_draws)]
+    measures = np.array([measures for measures in draws if measures])
+    low_high = np.percentile(measures, PERCENTILES, axis=0).T
+    accuracy, area, eer, *rates = ((low, high) for low, high in low_high.tolist())
+    return Intervals(
+        accuracy_mean=accuracy,
+        auc=area,
+        eer=eer,
+        tar_at_far=dict(zip(FALSE_ACCEPT_RATES, rates, strict=True)),
+        num_draws=num_draws,
+    )
+
+
+def _draw_people(pairs: _Pairs, rng: np.random.Generator) -> np.ndarray:
+    """How often each person came, and nobody, once: float64 [people[-1] + 2]."""
+    nobody = pairs.people[-1] + 1
+    drawn = np.append(rng.choice(pairs.people, len(pairs.people)), nobody)
+    return np.bincount(drawn).astype(np.float64)
+
+
+def _measure(pairs: _Pairs, times: np.ndarray) -> list[float]:
+    """Accuracy, AUC, EER and each TAR where person a came times[a] times, or nothing.
+
+    Weights are whole numbers, so that their sums are exact in any order.
+    """
+    num_right, table = 0.0, np.zeros(pairs.num_cells)
+    for start in range(0, len(pairs.first), CHUNK):
+        part = slice(start, start + CHUNK)
+        weights = times[pairs.first[part]] * times[pairs.second[part]]
+        num_right += weights[pairs.right[part]].sum()
+        lowest = pairs.cells[part].min()
+        sums = np.bincount(pairs.cells[part] - lowest, weights)
+        table[lowest : lowest + len(sums)] += sums
+    curve = np.concatenate([np.zeros((1, 2)), table.reshape(-1, 2).cumsum(0)])
+    if not curve[-1].all():
+        return []
+    fpr, tpr = (curve / curve[-1]).T
+    return [
+        float(num_right / curve[-1].sum()),
+        float(auc(fpr, tpr)),
+        equal_error_rate(fpr, tpr),
+        *true_accept_rates(fpr, tpr).values(),
+    ]
+
+
+def _sort(
+    distances: np.ndarray, same: np.ndarray, right: np.ndarray, identities: np.ndarray
+) -> _Pairs:
+    people = np.flatnonzero(np.bincount(identities.ravel()))
+    order = np.argsort(distances)
+    first, second = identities[order].T
+    sections = _sections(distances[order], same[order])
+    return _Pairs(
+        people=people,
+        first=first,
+        second=np.where(same[order], people[-1] + 1, second),
+        cells=2 * sections + same[order],
+        num_cells=2 * (int(sections[-1]) + 1),
+        right=right[order],
+    )
+
+
+def _sections(distances: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """The straight section of the ROC that each pair is in, ascending: int [P].
+
+    Along neighbouring distances of same pairs alone the ROC goes up, along those of
+    different pairs alone it goes right, with any weights: no measure needs the points
+    between. So where few of many pairs are the same, few points are left.
+    """
+    starts = np.flatnonzero(np.diff(distances, prepend=-np.inf))  # of equal distances
+    sizes = np.diff(starts, append=len(same))
+    share = np.add.reduceat(same.astype(np.int64), starts) / sizes
+    # A tie of both kinds is a slope of its own.
+    begins = (np.diff(share, prepend=-1) != 0) | (share % 1 != 0)
+    return np.repeat(np.cumsum(begins) - 1, sizes)

@@ -1,0 +1,70 @@
+"""How photos were made square is said, read back, and held to."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cl_facenet.data import landmarks, preprocessing
+from cl_facenet.data.align import ALIGNMENTS, align
+from cl_facenet.data.landmarks import Face
+from cl_facenet.data.photos import fit_square
+from cl_facenet.data.preprocessing import ALIGN, Prepared, Preprocessing, described
+from cl_facenet.errors import InputError
+
+NOISE = Image.effect_noise((120, 100), 60).convert("RGB")
+
+
+@pytest.mark.parametrize("align_by", ALIGN)
+def test_a_description_is_read_back(align_by):
+    made = Preprocessing(align_by, 96)
+    assert described(made.describe()) == made
+    assert made.describe()["align"] == align_by
+    assert made.describe()["image_size"] == 96
+
+
+def test_without_alignment_it_is_the_central_square():
+    square = Preprocessing("none", 40)(NOISE)
+    np.testing.assert_array_equal(square.pixels, fit_square(NOISE, 40))
+    assert square.found
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_alignment_warps_by_the_landmarks(monkeypatch, found):
+    points = np.random.default_rng(0).uniform(20, 80, (68, 2))
+    monkeypatch.setattr(preprocessing, "find_face", lambda image: Face(points, found))
+    square = Preprocessing("dlib", 96)(NOISE)
+    expected = align(NOISE, points, ALIGNMENTS["dlib"], 96)
+    np.testing.assert_array_equal(square.pixels, expected)
+    assert square.found is found
+
+
+@pytest.mark.parametrize(("align_by", "size"), [("dlib6", 96), ("", 96), ("none", 0)])
+def test_what_there_is_not_is_refused(align_by, size):
+    with pytest.raises(InputError):
+        Preprocessing(align_by, size)
+
+
+def test_a_description_of_something_else_is_refused():
+    other = Preprocessing("dlib", 96).describe() | {"landmarks": "another_model"}
+    with pytest.raises(InputError, match="landmarks another_model; this version of"):
+        described(other)
+    with pytest.raises(InputError, match="a preprocessing without 'align' in it"):
+        described({"image_size": 96})
+
+
+def test_prepared_photos_are_left_as_they_are():
+    description = Preprocessing("dlib", 32).describe()
+    prepared = Prepared(description)
+    photo = NOISE.resize((32, 32))
+    np.testing.assert_array_equal(prepared(photo).pixels, np.array(photo))
+    assert prepared.describe() == description
+    with pytest.raises(InputError, match="120 x 100 pixels was not prepared"):
+        prepared(NOISE)
+
+
+def test_what_is_missing_for_alignment_is_named(monkeypatch):
+    monkeypatch.setattr(landmarks.importlib.util, "find_spec", lambda name: None)
+    landmarks._dlib.cache_clear()
+    with pytest.raises(InputError, match=r"pip install 'cl-facenet\[align\]'"):
+        Preprocessing("dlib", 96)(NOISE)
+    landmarks._dlib.cache_clear()
