@@ -12,7 +12,7 @@ from cl_facenet.config import base
 def get_config(data="orl"):
     config = base(data)
     if data == "lfw":
-        config.num_epochs = 20
+        config.num_epochs = 15
         config.data.min_photos = 2  # one photo has nothing to be pulled towards
         config.data.heldout_share = 0.1  # of people with ten photos or more
         config.model.logit_scale = 20.0  # a thousand people want more than thirty do

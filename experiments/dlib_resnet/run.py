@@ -36,7 +36,9 @@ from cl_facenet.evaluation.verification import squared_distances, verify
 
 HERE = Path(__file__).parent
 MODEL = "dlib_face_recognition_resnet_model_v1.dat"
-REPORTED = 0.9938  # http://blog.dlib.net/2017/02/high-quality-face-recognition-with-deep.html
+REPORTED = (
+    0.9938  # http://blog.dlib.net/2017/02/high-quality-face-recognition-with-deep.html
+)
 
 
 @cache

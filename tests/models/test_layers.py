@@ -118,22 +118,49 @@ def test_conv_against_loops(kernel, stride, padding):
         np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("kernel", [1, 3])
-@pytest.mark.parametrize("shape", [(2, 9, 8), (1, 3, 3), (3, 1, 2)])
-def test_conv_has_the_gradient_of_lax(kernel, shape):
+def plain_local_response_norm(x, alpha):
+    """Its definition, for autodiff."""
+    squares = jnp.pad(jnp.square(x), [(0, 0)] * (x.ndim - 1) + [(2, 2)])
+    total = sum(squares[..., k : k + x.shape[-1]] for k in range(5))
+    return x * (1 + alpha * total) ** -0.75
+
+
+@given(seeds, st.sampled_from([1, 4, 8]), st.sampled_from([2e-5, 1e-2]))
+def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, alpha):
+    x, out = 10 * normal(seed, 2, 3, channels), normal(seed + 1, 2, 3, channels)
+    ours, theirs = (
+        jax.grad(lambda x, f=f: jnp.sum(f(x, alpha) * out))(x)
+        for f in (layers.local_response_norm, plain_local_response_norm)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "shape"),
+    [
+        *((kernel, 1, (2, 9, 8)) for kernel in (1, 3)),
+        *((kernel, 1, (1, 3, 3)) for kernel in (1, 3)),
+        *((kernel, 1, (3, 1, 2)) for kernel in (1, 3)),
+        *((7, 2, shape) for shape in [(2, 10, 12), (3, 2, 4), (2, 9, 8)]),
+    ],
+)
+def test_conv_has_the_gradient_of_lax(kernel, stride, shape):
     padding = kernel // 2
     x, weights = normal(0, *shape, 3), normal(1, kernel, kernel, 3, 4)
-    out = normal(2, *shape, 4)
 
     def native(x, weights):
-        dimensions = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(
-            x, weights, (1, 1), [(padding, padding)] * 2, dimension_numbers=dimensions
+            x,
+            weights,
+            (stride, stride),
+            [(padding, padding)] * 2,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
 
+    out = normal(2, *native(x, weights).shape)
     ours, theirs = (
         jax.grad(lambda x, w, f=f: jnp.sum(f(x, w) * out), argnums=(0, 1))(x, weights)
-        for f in (lambda x, w: layers.conv(x, w, 1, padding), native)
+        for f in (lambda x, w: layers.conv(x, w, stride, padding), native)
     )
     for our, their in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
