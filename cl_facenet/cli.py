@@ -59,8 +59,16 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(results, indent=2))
         return
-    for name, value in results.items():
-        print(f"{name}: {value}")
+    low, high = results["intervals"]["accuracy_mean"]
+    print(f"{results['protocol']}: {results['num_pairs']:,} pairs", end=" ")
+    print(f"of {results['num_people']:,} people, {results['source']}")
+    print(
+        f"accuracy {results['accuracy_mean']:.4f} ({low:.4f} to {high:.4f})", end=", "
+    )
+    print(f"standard error {results['accuracy_standard_error']:.4f}")
+    print(f"AUC {results['auc']:.4f}, equal error rate {results['eer']:.4f}")
+    for rate, share in results["tar_at_far"].items():
+        print(f"true accepts at false accepts {rate}: {share:.4f}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,7 +19,7 @@ from cl_facenet.embedder import BATCH_SIZE
 from cl_facenet.evaluation.classification import Classification, classify
 from cl_facenet.evaluation.figures import MAX_MAP_PEOPLE, EmbeddingMap
 from cl_facenet.evaluation.identification import Identification, enrol, identify
-from cl_facenet.evaluation.published import read_curve
+from cl_facenet.evaluation.published import Curve, read_curve
 from cl_facenet.evaluation.report import write_report
 from cl_facenet.evaluation.verification import (
     Verification,
@@ -43,6 +43,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     workdirs.check_config(workdir, config.to_dict())
     records, split = build_data(config)
     check_data(read_data(workdir / "checkpoints"), records)
+    published = read_published(config)
     model = build_model(config, len(split.train_people))
     like = abstract_variables(model, config.data.image_size)
     like["centers"] = jax.ShapeDtypeStruct(
@@ -73,7 +74,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         classification=classification,
         people=split.train_people,
         verification=verification,
-        published=[read_curve(Path(path)) for path in config.report.published_roc],
+        published=published,
         identification=identification,
         photos=records.images(split.unseen_indices) if verification else None,
         embedding_map=_embedding_map(
@@ -82,6 +83,15 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     )
     workdirs.write_json(workdir / "results.json", results)
     return results
+
+
+def read_published(config: ConfigDict) -> list[Curve]:
+    """The published curves that the config names, to be drawn beside the ROC.
+
+    Raises:
+      InputError: a file that cannot be read as one.
+    """
+    return [read_curve(Path(path).expanduser()) for path in config.report.published_roc]
 
 
 def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:

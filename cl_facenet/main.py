@@ -118,6 +118,7 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
     """The short table that a run ends with."""
     table = Table("", "result", title=escape(f"{workdir} at step {results['step']}"))
     classification, verification = results["classification"], results["verification"]
+    identification = results["identification"]
     if classification:
         images, people = classification["num_images"], classification["num_classes"]
         table.add_row(f"[bold]{images} held-out photos of {people} people trained on")
@@ -127,12 +128,23 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
     if verification:
         pairs, people = verification["num_pairs"], verification["num_people"]
         table.add_row(f"[bold]{pairs} pairs of {people} people never trained on")
-        mean, std = verification["accuracy_mean"], verification["accuracy_std"]
-        table.add_row("accuracy, 10 folds", f"{mean:.4f} ± {std:.4f}")
-        table.add_row("area under the ROC", f"{verification['auc']:.4f}")
-        table.add_row("equal error rate", f"{verification['eer']:.4f}")
+        for name, key in (
+            ("accuracy, 10 folds", "accuracy_mean"),
+            ("area under the ROC", "auc"),
+            ("equal error rate", "eer"),
+        ):
+            low, high = verification["intervals"][key]
+            value = f"{verification[key]:.4f} ({low:.4f} to {high:.4f})"
+            table.add_row(name, value)
         for rate, share in verification["tar_at_far"].items():
             table.add_row(f"true accepts at false accepts {rate}", f"{share:.4f}")
+        table.add_section()
+    if identification:
+        enrolled = identification["num_people"]
+        table.add_row(f"[bold]{enrolled} people never trained on, one photo enrolled")
+        table.add_row("found first", f"{identification['rank_1']:.4f}")
+        for rate, share in identification["dir_at_far"].items():
+            table.add_row(f"found, at false alarms {rate}", f"{share:.4f}")
     Console().print(table)
     print(f"report: {workdir / 'report' / 'index.html'}")
 

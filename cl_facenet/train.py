@@ -21,7 +21,7 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data, data_identity
-from cl_facenet.evaluate import evaluate
+from cl_facenet.evaluate import evaluate, read_published
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.progress import Progress
 from cl_facenet.state import create_state
@@ -50,6 +50,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     train_step = build_train_step(config, model, tx)
     state = create_state(model, tx, config.data.image_size, config.seed)
     batches = build_batches(config, records, split)
+    read_published(config)  # what would be refused at the end is refused now
     # Not before all of the above is right.
     workdirs.claim(workdir, config.to_dict(), split.train_people)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:

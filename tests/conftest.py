@@ -12,6 +12,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import pytest
 from hypothesis import settings
+from lfw_like import expect_it, write_lfw
 from tiny import TinyTrunk
 
 from cl_facenet.models import facenet
@@ -26,3 +27,10 @@ settings.load_profile("repeatable")
 def tiny(monkeypatch):
     """Makes model.name=tiny a network."""
     monkeypatch.setitem(facenet.TRUNKS, "tiny", TinyTrunk())
+
+
+@pytest.fixture
+def lfw_like(monkeypatch, tmp_path):
+    """A folder of a made-up LFW, which takes the place of the real one."""
+    expect_it(monkeypatch)
+    return write_lfw(tmp_path / "lfw-like")

@@ -45,7 +45,7 @@ def test_an_archive_is_prepared_once_and_trained_on_by_its_path(
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
 
     config.data.image_size = 64
-    with pytest.raises(InputError, match=r"32 pixels, data.image_size is 64"):
+    with pytest.raises(InputError, match=r"image_size 32, data.image_size is 64"):
         build_data(config)
 
 

@@ -84,6 +84,7 @@ def test_a_run_writes_what_the_contract_says(config, tmp_path):
     assert set(results["verification"]) == {
         *("accuracy_mean", "accuracy_std", "auc", "eer", "tar_at_far", "threshold"),
         *("num_pairs", "num_people", "protocol"),
+        *("accuracy_standard_error", "intervals"),
     }
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
     data = results["data"]

@@ -87,8 +87,8 @@ def view2_pairs(
 
 
 def _view1(files: Files, people: Sequence[str]) -> _Plan:
-    (train,) = read_people(files["peopleDevTrain.txt"].decode())
-    (unseen,) = read_people(files["peopleDevTest.txt"].decode())
+    (train,) = read_people(files["peopleDevTrain.txt"].decode(), "peopleDevTrain.txt")
+    (unseen,) = read_people(files["peopleDevTest.txt"].decode(), "peopleDevTest.txt")
     return _Plan(list(train), list(unseen), view1_pairs)
 
 
@@ -117,7 +117,7 @@ def _all(files: Files, people: Sequence[str]) -> _Plan:
 
 
 def _read(files: Files, name: str) -> PairList:
-    return read_pairs(files[name].decode())
+    return read_pairs(files[name].decode(), name)
 
 
 PROTOCOLS: dict[str, Callable[[Files, Sequence[str]], _Plan]] = {

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cl_facenet.data.photos import load_photo
+from cl_facenet.data.photos import fit_square
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
 
@@ -50,7 +50,7 @@ def test_people_can_be_told_apart():
     # The nearest mean of some photos recognises the others: far above chance (5 %).
     people, each = 20, 8
     source = synthetic_source(people, each, seed=0)
-    photos = np.array([load_photo(photo.read(), 16) for photo in source.photos])
+    photos = np.array([fit_square(photo.read(), 16) for photo in source.photos])
     centre = photos[:, 3:13, 5:11].reshape(people, each, -1).astype(float)
     means = centre[:, :4].mean(1)
     distance = np.square(centre[:, 4:, None] - means).sum(-1)

@@ -1,0 +1,86 @@
+"""Pairs: all of them, or those of a list; folds; who may be tested on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cl_facenet.data.pairs import (
+    all_pairs,
+    assign_folds,
+    check_unseen,
+    listed_pairs,
+    seen,
+)
+from cl_facenet.errors import InputError
+
+NAMES = ["Ann/1.jpg", "Ann/2.jpg", "Bob/1.jpg"]
+LISTED = [("Ann/2.jpg", "Ann/1.jpg"), ("Ann/1.jpg", "Bob/1.jpg")]
+SAME, FOLDS = np.array([True, False]), np.array([0, 1])
+
+
+def listed(names=NAMES):
+    return listed_pairs(LISTED, SAME, FOLDS, names=names, protocol="ours")
+
+
+def test_all_pairs():
+    pairs = all_pairs(np.array([5, 3, 5, 3, 5]), seed=0)
+    assert pairs.rows.tolist() == [[i, j] for i in range(5) for j in range(i + 1, 5)]
+    left, right = np.array([5, 3, 5, 3, 5])[pairs.rows.T]
+    assert pairs.same.tolist() == (left == right).tolist()
+    assert sorted(pairs.folds) == list(range(10))
+
+
+@pytest.mark.parametrize(("num_same", "num_different"), [(30, 70), (7, 6), (1, 12)])
+def test_each_fold_gets_its_share(num_same, num_different):
+    same = np.repeat([True, False], [num_same, num_different])
+    folds = assign_folds(same, seed=3)
+    for kind, number in ((same, num_same), (~same, num_different)):
+        sizes = np.bincount(folds[kind], minlength=10)
+        assert sizes.sum() == number
+        assert sizes.max() - sizes.min() <= 1
+    assert set(folds) == set(range(10))
+
+
+def test_folds_follow_the_seed():
+    same = np.arange(100) < 40
+    np.testing.assert_array_equal(
+        assign_folds(same, seed=1), assign_folds(same, seed=1)
+    )
+    assert (assign_folds(same, seed=1) != assign_folds(same, seed=2)).any()
+
+
+def test_fewer_pairs_than_folds():
+    with pytest.raises(InputError, match="on 9 pairs, under 10: raise"):
+        assign_folds(np.ones(9, bool), seed=0)
+
+
+def test_listed_pairs_are_found_by_name():
+    pairs = listed()
+    assert pairs.rows.tolist() == [[1, 0], [0, 2]]
+    assert pairs.same.tolist() == SAME.tolist()
+    assert pairs.protocol == "ours"
+
+
+def test_a_missing_photo_is_an_error_not_a_skipped_pair():
+    with pytest.raises(InputError, match=r"ours: 1 of 3 photos are not there, Ann/2"):
+        listed(["Ann/1.jpg", "Bob/1.jpg"])
+
+
+def test_nobody_trained_on_is_tested_on():
+    check_unseen(["Ann", "Bob"], ["Cy"], "ours")
+    with pytest.raises(InputError, match="1 of its 2 people were trained on, Bob"):
+        check_unseen(["Ann", "Bob"], ["Cy", "Bob"], "ours")
+    many = [f"p{i}" for i in range(10, 18)]
+    with pytest.raises(InputError, match="p10, p11, p12, p13, p14 and 3 more"):
+        check_unseen(many, many, "ours")
+
+
+def test_a_name_spelt_another_way_is_the_same_person():
+    assert seen(["George_W_Bush"], ["george w. bush"]) == ["George_W_Bush"]
+    assert seen(["Jon_Gruden"], ["John_Gruden"]) == []
+
+
+@given(st.lists(st.sampled_from("abcdef")), st.lists(st.sampled_from("abcdef")))
+def test_seen_is_the_intersection(tested, trained):
+    assert seen(tested, trained) == sorted(set(tested) & set(trained))

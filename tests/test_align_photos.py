@@ -1,0 +1,105 @@
+"""A folder of photos to a folder of aligned ones, and training on those."""
+
+import json
+
+import numpy as np
+import pytest
+from faces import folder_of_faces
+from PIL import Image
+from tiny import tiny_config
+
+from cl_facenet import cli
+from cl_facenet.align_photos import align_photos
+from cl_facenet.data.preprocessing import Preprocessing
+from cl_facenet.dataset import build_data
+from cl_facenet.errors import InputError
+
+NONE = Preprocessing("none", 32)
+
+
+@pytest.fixture
+def faces(tmp_path):
+    return folder_of_faces(tmp_path / "faces", people=6, photos=5)
+
+
+def run(source, target, preprocessing=NONE, skip_unreadable=False):
+    return align_photos(source, target, preprocessing, skip_unreadable=skip_unreadable)
+
+
+def test_each_photo_is_made_square_under_its_own_name(faces, tmp_path):
+    (faces / "person 0/notes.txt").write_text("not a photo")
+    result = run(faces, tmp_path / "out")
+    assert result == {"num_photos": 30, "no_face": [], "unreadable": []}
+    made = np.array(Image.open(tmp_path / "out/person 3/2.png"))
+    original = Image.open(faces / "person 3/2.jpg")
+    np.testing.assert_array_equal(made, NONE(original.convert("RGB")).pixels)
+    about = json.loads((tmp_path / "out/preprocessing.json").read_text())
+    assert about == NONE.describe()
+
+
+def test_what_is_there_is_not_made_again(faces, tmp_path):
+    run(faces, tmp_path / "out")
+    made = tmp_path / "out/person 1/1.png"
+    before = made.stat().st_mtime_ns
+    (tmp_path / "out/person 2/2.png").unlink()
+    run(faces, tmp_path / "out")
+    assert made.stat().st_mtime_ns == before
+    assert (tmp_path / "out/person 2/2.png").exists()
+
+
+def test_an_unreadable_photo_is_named_or_left_out(faces, tmp_path):
+    (faces / "person 1/1.jpg").write_text("hello")
+    with pytest.raises(InputError, match=r"1\.jpg.*--skip-unreadable leaves such out"):
+        run(faces, tmp_path / "out")
+    result = run(faces, tmp_path / "out", skip_unreadable=True)
+    assert result["num_photos"] == 29
+    assert [name.replace("\\", "/") for name in result["unreadable"]] == [
+        "person 1/1.jpg"
+    ]
+
+
+def test_nothing_is_written_over(faces, tmp_path):
+    with pytest.raises(InputError, match="is not empty"):
+        run(faces, faces)
+    run(faces, tmp_path / "out")
+    with pytest.raises(InputError, match=r"image_size 32, .* not as .*image_size 64"):
+        run(faces, tmp_path / "out", Preprocessing("none", 64))
+    Image.open(faces / "person 0/0.jpg").save(faces / "person 0/0.png")
+    with pytest.raises(InputError, match=r"as those that would become person 0.0\.png"):
+        run(faces, tmp_path / "twice")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("none", "no such"), ("empty", "no photos")]
+)
+def test_no_photos(tmp_path, name, says):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=says):
+        run(tmp_path / name, tmp_path / "out")
+
+
+def test_aligned_photos_are_trained_on_as_what_they_are(faces, tiny, tmp_path):
+    run(faces, tmp_path / "out")
+    about = tmp_path / "out/preprocessing.json"
+    aligned = Preprocessing("dlib", 32).describe()
+    about.write_text(json.dumps(aligned))
+    config = tiny_config(tmp_path / "cache")
+    config.data.name, config.data.path = "folder", str(tmp_path / "out")
+    records, _ = build_data(config)
+    assert records.metadata["preprocessing"] == aligned
+    assert records.metadata["ignored"] == []
+    made = Image.open(tmp_path / "out/person 0/0.png")
+    np.testing.assert_array_equal(records.image(0), np.array(made))
+    config.data.align = "none"
+    with pytest.raises(InputError, match=r"prepared with align dlib, data\.align is"):
+        build_data(config)
+
+
+def test_at_the_shell(faces, tmp_path, capsys):
+    arguments = ["align", str(faces), str(tmp_path / "out"), "--align=none"]
+    assert cli.main([*arguments, "--image-size=32"]) == 0
+    assert "30 photos; no face found in 0" in capsys.readouterr().out
+    assert cli.main([*arguments, "--image-size=32", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["num_photos"] == 30
+    assert cli.main([*arguments, "--image-size=64"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
