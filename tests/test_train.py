@@ -219,6 +219,27 @@ def test_changed_photos_are_refused(config, tmp_path):
             mode(config, tmp_path / "run")
 
 
+def test_what_would_fail_at_the_end_fails_before_the_training(config, tmp_path):
+    (tmp_path / "curve.txt").write_text("0 0\nnot a point\n")
+    config.report.published_roc = (str(tmp_path / "curve.txt"),)
+    with pytest.raises(InputError, match=r"curve\.txt:2"):
+        train(config, tmp_path / "run")
+    config.report.published_roc = ()
+    config.data.photos_per_person = 1  # six people a batch, and there are four
+    with pytest.raises(InputError, match="photos_per_person"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_balanced_batches_and_published_curves(config, tmp_path):
+    (tmp_path / "curve.txt").write_text("0 0\n0.9 0.1\n1 1\n")
+    config.report.published_roc = (str(tmp_path / "curve.txt"),)
+    config.data.photos_per_person = 2
+    train(config, tmp_path / "run")
+    rows = read_metrics(tmp_path / "run/metrics.jsonl")
+    assert {row["train/people_per_batch"] for row in rows} == {3.0}
+
+
 def test_a_machine_s_own_keys_may_change(config, tmp_path):
     train(config, tmp_path / "run")
     config.data.num_threads = 1

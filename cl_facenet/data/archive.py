@@ -11,6 +11,9 @@ from pathlib import Path
 
 from cl_facenet.errors import InputError
 
+# As the folders of unfinished records, to be cleared away with them after a kill.
+UNFINISHED = ".preparing-"
+
 
 @contextlib.contextmanager
 def unpacked(archive: Path, workspace: Path) -> Iterator[Path]:
@@ -23,7 +26,7 @@ def unpacked(archive: Path, workspace: Path) -> Iterator[Path]:
         InputError: no archive, a damaged one, or a member that would leave the folder.
     """
     workspace.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=workspace) as name:
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=workspace) as name:
         folder = Path(name)
         try:
             if zipfile.is_zipfile(archive):

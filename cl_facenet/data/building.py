@@ -27,6 +27,7 @@ import tensorflow_datasets as tfds
 from rich.console import Console
 from rich.progress import track
 
+from cl_facenet.data.archive import UNFINISHED
 from cl_facenet.data.photos import Photo, Source
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
 from cl_facenet.data.squares import Encoded, make_squares
@@ -36,7 +37,6 @@ from cl_facenet.errors import InputError
 FORMAT = 3
 # TFDS holds one shard in memory while it writes it: about 80 MB at 96 pixels.
 _PHOTOS_PER_SHARD = 4096
-_UNFINISHED = ".preparing-"  # what the folders of unfinished builds start with
 _LEFTOVER_AGE = 24 * 3600  # seconds without a change
 
 
@@ -80,7 +80,7 @@ def _write(
     extra_files: Mapping[str, bytes],
 ) -> None:
     with tempfile.TemporaryDirectory(
-        prefix=_UNFINISHED, dir=directory.parent
+        prefix=UNFINISHED, dir=directory.parent
     ) as building:
         builder = Faces(
             examples=examples,
@@ -110,14 +110,14 @@ def _squares_folder(
     """Named by all that decides its content, so that no other build goes on from it."""
     decisive = [FORMAT, source.fingerprint, preprocessing.describe()]
     digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]
-    return parent / f"{_UNFINISHED}squares-{digest}"
+    return parent / f"{UNFINISHED}squares-{digest}"
 
 
 def remove_leftovers(cache_dir: Path) -> None:
     """Delete what killed builds left: unfinished folders unchanged for a day."""
     # Others may finish or delete theirs meanwhile, or not let us look.
     with contextlib.suppress(OSError):
-        for folder in cache_dir.glob(f"{_UNFINISHED}*"):
+        for folder in cache_dir.glob(f"{UNFINISHED}*"):
             changes = [path.stat().st_mtime for path in (folder, *folder.rglob("*"))]
             if max(changes) < time.time() - _LEFTOVER_AGE:
                 shutil.rmtree(folder, ignore_errors=True)
