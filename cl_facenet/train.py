@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from cl_facenet import workdir as workdirs
@@ -51,8 +52,10 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     state = create_state(model, tx, config.data.image_size, config.seed)
     batches = build_batches(config, records, split)
     read_published(config)  # what would be refused at the end is refused now
+    counts = np.bincount(split.train_labels).tolist()
+    people = dict(zip(split.train_people, counts, strict=True))
     # Not before all of the above is right.
-    workdirs.claim(workdir, config.to_dict(), split.train_people)
+    workdirs.claim(workdir, config.to_dict(), people)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
         if checkpoints.latest_step is not None:
             trained_on = checkpoints.read_data()

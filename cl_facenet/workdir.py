@@ -1,12 +1,12 @@
 """A run's directory: what is in it under which name, and whose it is.
 
-config.json (resolved), people.json (who is trained on), metrics.jsonl, checkpoints/,
-results.json, report/index.html.
+config.json (resolved), people.json (who is trained on, on how many photos each),
+metrics.jsonl, checkpoints/, results.json, report/index.html.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +59,15 @@ def read_people(workdir: Path) -> list[str]:
     return list(_read_json(path))
 
 
-def claim(workdir: Path, config: Mapping[str, Any], people: Sequence[str]) -> None:
-    """Makes the workdir this config's run on these people, if it is not already."""
+def claim(workdir: Path, config: Mapping[str, Any], people: Mapping[str, int]) -> None:
+    """Makes the workdir this config's run, if it is not already.
+
+    Args:
+      people: who is trained on, in the order of the classifier, on how many photos.
+    """
     if not is_run(workdir):
         workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "people.json", list(people))
+        write_json(workdir / "people.json", dict(people))
         write_json(workdir / "config.json", config)
 
 

@@ -89,6 +89,8 @@ def test_a_run_writes_what_the_contract_says(config, tmp_path):
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
     data = results["data"]
     assert len(data["train_people"]) == 4
+    counts = json.loads((tmp_path / "run/people.json").read_text())
+    assert counts == dict.fromkeys(data["train_people"], 4)
     assert len(data["unseen_people"]) == 2
     assert not set(data["train_people"]) & set(data["unseen_people"])
 

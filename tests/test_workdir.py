@@ -11,7 +11,7 @@ CONFIG = {"seed": 0, "data": {"path": "faces", "num_threads": 2}, "epochs": (1, 
 def test_a_directory_is_a_run_s_from_its_claim_on(tmp_path):
     workdir = tmp_path / "runs" / "one"
     assert not workdirs.is_run(workdir)
-    workdirs.claim(workdir, CONFIG, ["Ada"])
+    workdirs.claim(workdir, CONFIG, {"Ada": 3})
     assert workdirs.is_run(workdir)
     workdirs.check_config(workdir, CONFIG)  # tuples come back as lists
     assert workdirs.read_results(workdir) is None
@@ -20,7 +20,7 @@ def test_a_directory_is_a_run_s_from_its_claim_on(tmp_path):
 
 
 def test_another_config_is_refused_with_all_keys_that_differ(tmp_path):
-    workdirs.claim(tmp_path, CONFIG, ["Ada"])
+    workdirs.claim(tmp_path, CONFIG, {"Ada": 3})
     other = CONFIG | {"seed": 1, "data": {"path": "others", "num_threads": 2}, "new": 3}
     with pytest.raises(UsageError) as caught:
         workdirs.check_config(tmp_path, other)
@@ -30,13 +30,13 @@ def test_another_config_is_refused_with_all_keys_that_differ(tmp_path):
 
 
 def test_what_is_the_machine_s_own_may_differ(tmp_path):
-    workdirs.claim(tmp_path, CONFIG, ["Ada"])
+    workdirs.claim(tmp_path, CONFIG, {"Ada": 3})
     moved = CONFIG | {"data": {"path": "faces", "num_threads": 8}}
     workdirs.check_config(tmp_path, moved)
 
 
 def test_a_damaged_file_is_named(tmp_path):
-    workdirs.claim(tmp_path, CONFIG, ["Ada"])
+    workdirs.claim(tmp_path, CONFIG, {"Ada": 3})
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match=r"config\.json is damaged"):
         workdirs.read_config(tmp_path)
