@@ -69,8 +69,10 @@ def describe_sampling(
     For example "photos a person: 2 to 530, median 3; batches of 16 people x 4 photos".
     """
     counts = np.unique(labels, return_counts=True)[1]
-    low, high = counts.min(), counts.max()
-    spread = f"{low} to {high}, median {np.median(counts):g}" if low < high else low
+    low, high = int(np.min(counts)), int(np.max(counts))
+    spread = (
+        f"{low} to {high}, median {np.median(counts):g}" if low < high else f"{low}"
+    )
     order = "shuffled"
     if photos_per_person:
         people_per_batch = batch_size // photos_per_person

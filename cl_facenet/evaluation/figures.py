@@ -171,7 +171,7 @@ def draw_roc(verification: Verification, published: Sequence[Curve] = ()) -> Fig
     rows = math.ceil((5 + len(published)) / LEGEND_COLUMNS)
     figure = Figure(figsize=(WIDTH, 3.6 + 0.2 * rows), layout="constrained")
     linear, log = figure.subplots(1, 2, sharey=True)
-    lowest = min(5e-4, 0.5 / np.count_nonzero(~verification.same))
+    lowest = min(5e-4, 0.5 / int(np.count_nonzero(~verification.same)))
     chance = np.geomspace(lowest, 1, 200)  # straight on the one axis, bent on the other
     dashed: dict[str, Any] = {"color": PALE, "linestyle": "--", "linewidth": 1}
     # On the logarithmic axis in steps, as TAR at FAR is read off; FAR 0 at its edge.
