@@ -18,7 +18,7 @@ from cl_facenet.models.facenet import (
     create_model,
     unit_range,
 )
-from cl_facenet.models.layers import l2_normalize
+from cl_facenet.models.operations import l2_normalize
 from cl_facenet.workdir import read_config
 
 BATCH_SIZE = 64

@@ -11,7 +11,7 @@ import optax
 from cl_facenet.centers import RULES, center_loss, within_between_ratio
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import FaceNet, unit_range
-from cl_facenet.models.layers import l2_normalize
+from cl_facenet.models.operations import l2_normalize
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars

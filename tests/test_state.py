@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cl_facenet.centers import update_centers
 from cl_facenet.models.facenet import create_model, unit_range
-from cl_facenet.models.layers import l2_normalize
+from cl_facenet.models.operations import l2_normalize
 from cl_facenet.optimizers import make_optimizer
 from cl_facenet.state import count_people, create_state, make_train_step
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from cl_facenet.errors import UsageError
 from cl_facenet.models.inception import NN4_SMALL2, InceptionTrunk
-from cl_facenet.models.layers import l2_normalize, torch_uniform
+from cl_facenet.models.layers import torch_uniform
+from cl_facenet.models.operations import l2_normalize
 
 TRUNKS = {"nn4.small2": InceptionTrunk(NN4_SMALL2)}
 GRAPHS = ("openface",)

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from cl_facenet.errors import InputError
-from cl_facenet.models.layers import ConvBN, l2_pool, local_response_norm, max_pool
+from cl_facenet.models.layers import ConvBN
+from cl_facenet.models.operations import l2_pool, local_response_norm, max_pool
 
 
 class Row(NamedTuple):

@@ -1,0 +1,209 @@
+"""Each operation against its definition in float64 loops, or against lax."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cl_facenet.models import operations
+
+sizes = st.sampled_from([5, 8])
+seeds = st.integers(0, 99)
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def windows(x, window, stride, padding, value):
+    """Every (row, column, [B, window, window, C]) of a padded array."""
+    border = ((0, 0), (padding, padding), (padding, padding), (0, 0))
+    x = np.pad(x.astype(np.float64), border, constant_values=value)
+    for i, top in enumerate(range(0, x.shape[1] - window + 1, stride)):
+        for j, left in enumerate(range(0, x.shape[2] - window + 1, stride)):
+            yield i, j, x[:, top : top + window, left : left + window]
+
+
+@given(seeds, sizes, sizes, st.sampled_from([(1, 1), (2, 1), (2, 0)]))
+def test_max_pool_is_the_maximum_of_every_window(seed, height, width, geometry):
+    stride, padding = geometry
+    x = normal(seed, 2, height, width, 3)
+    pooled = operations.max_pool(x, 3, stride, padding)
+    for i, j, window in windows(x, 3, stride, padding, -np.inf):
+        np.testing.assert_allclose(pooled[:, i, j], window.max((1, 2)))
+    assert pooled.shape[1] == (height + 2 * padding - 3) // stride + 1
+
+
+def test_max_pool_has_the_gradient_of_reduce_window():
+    x = normal(0, 2, 9, 8, 3)
+    weights = normal(1, 2, 5, 4, 3)
+
+    def native(x):
+        border = ((0, 0), (1, 1), (1, 1), (0, 0))
+        return jax.lax.reduce_window(
+            x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), border
+        )
+
+    ours, theirs = (
+        jax.grad(lambda x, f=f: jnp.sum(f(x) * weights))(x)
+        for f in (lambda x: operations.max_pool(x, 3, 2, 1), native)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@given(seeds, sizes, sizes, st.sampled_from([(1, 0), (1, 1), (3, 0)]))
+def test_l2_pool_is_the_length_of_every_window(seed, height, width, geometry):
+    stride, padding = geometry
+    x = normal(seed, 2, height, width, 3)
+    pooled = operations.l2_pool(x, 3, stride, padding)
+    for i, j, window in windows(x, 3, stride, padding, 0.0):
+        lengths = np.sqrt(np.square(window).sum((1, 2)))
+        np.testing.assert_allclose(pooled[:, i, j], lengths, rtol=1e-5)
+
+
+def test_l2_pool_of_ones_is_three():
+    """It is neither an average (1) nor a sum (9): facts of Torch's SpatialLPPooling."""
+    assert operations.l2_pool(jnp.ones((1, 3, 3, 1)), 3, 1, 0).item() == 3
+
+
+def test_l2_pool_of_nothing_has_gradient_zero():
+    gradient = jax.grad(lambda x: operations.l2_pool(x, 3, 1, 0).sum())(
+        jnp.zeros((1, 4, 4, 1))
+    )
+    np.testing.assert_array_equal(gradient, 0)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "expected"),
+    [
+        (1e-4 / 5, [0.999790, 1.999100, 2.997527, 3.994608, 4.993560, 5.993079]),
+        (1e-4, [0.998951, 1.995512, 2.987684, 3.973211, 4.967991, 5.965582]),
+    ],
+    ids=["torch", "dl4j"],
+)
+def test_local_response_norm_of_one_to_six(alpha, expected):
+    channels = jnp.arange(1.0, 7.0)
+    np.testing.assert_allclose(
+        operations.local_response_norm(channels, alpha), expected, atol=1e-6
+    )
+
+
+@given(seeds, st.sampled_from([1, 4, 8]))
+def test_local_response_norm_against_loops(seed, channels):
+    x = 100 * normal(seed, 2, 3, channels)
+    y = operations.local_response_norm(x)
+    for c in range(channels):
+        near = x[..., max(c - 2, 0) : c + 3].astype(np.float64)
+        scale = 1 + 2e-5 * np.square(near).sum(-1)
+        np.testing.assert_allclose(y[..., c], x[..., c] * scale**-0.75, rtol=2e-5)
+
+
+def test_l2_normalize_gives_unit_rows_and_survives_zero():
+    x = jnp.array([[3.0, 4.0], [0.0, 0.0]])
+    unit = operations.l2_normalize(x)
+    np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0]], rtol=1e-6)
+    assert jnp.isfinite(jax.grad(lambda x: operations.l2_normalize(x).sum())(x)).all()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"),
+    [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (7, 2, 3)],
+)
+def test_conv_against_loops(kernel, stride, padding):
+    x, weights = normal(0, 2, 9, 8, 3), normal(1, kernel, kernel, 3, 4)
+    y = operations.conv(x, weights, stride, padding)
+    for i, j, window in windows(x, kernel, stride, padding, 0.0):
+        expected = np.einsum("bhwi,hwio->bo", window, weights)
+        np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-4, atol=1e-4)
+
+
+def plain_local_response_norm(x, alpha):
+    """Its definition, for autodiff."""
+    squares = jnp.pad(jnp.square(x), [(0, 0)] * (x.ndim - 1) + [(2, 2)])
+    total = sum(squares[..., k : k + x.shape[-1]] for k in range(5))
+    return x * (1 + alpha * total) ** -0.75
+
+
+@given(seeds, st.sampled_from([1, 4, 8]), st.sampled_from([2e-5, 1e-2]))
+def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, alpha):
+    x, out = 10 * normal(seed, 2, 3, channels), normal(seed + 1, 2, 3, channels)
+    ours, theirs = (
+        jax.grad(lambda x, f=f: jnp.sum(f(x, alpha) * out))(x)
+        for f in (operations.local_response_norm, plain_local_response_norm)
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "shape"),
+    [
+        *((kernel, 1, (2, 9, 8)) for kernel in (1, 3)),
+        *((kernel, 1, (1, 3, 3)) for kernel in (1, 3)),
+        *((kernel, 1, (3, 1, 2)) for kernel in (1, 3)),
+        *((7, 2, shape) for shape in [(2, 10, 12), (3, 2, 4), (2, 9, 8)]),
+    ],
+)
+def test_conv_has_the_gradient_of_lax(kernel, stride, shape):
+    padding = kernel // 2
+    x, weights = normal(0, *shape, 3), normal(1, kernel, kernel, 3, 4)
+
+    def native(x, weights):
+        return jax.lax.conv_general_dilated(
+            x,
+            weights,
+            (stride, stride),
+            [(padding, padding)] * 2,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+    out = normal(2, *native(x, weights).shape)
+    ours, theirs = (
+        jax.grad(lambda x, w, f=f: jnp.sum(f(x, w) * out), argnums=(0, 1))(x, weights)
+        for f in (lambda x, w: operations.conv(x, w, stride, padding), native)
+    )
+    for our, their in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
+
+
+def plain_normalize(x, scale, bias, weight):
+    """Ioffe and Szegedy, algorithm 1, and a ReLU, for autodiff."""
+    count = jnp.sum(weight) * x.shape[1] * x.shape[2]
+    mean = jnp.sum(x * weight, (0, 1, 2)) / count
+    var = jnp.sum((x - mean) ** 2 * weight, (0, 1, 2)) / count
+    return jnp.maximum((x - mean) / jnp.sqrt(var + 1e-5) * scale + bias, 0)
+
+
+@pytest.mark.parametrize("padded", [0, 2])
+def test_normalize_has_the_value_and_gradient_of_its_definition(padded):
+    x, scale, bias = normal(0, 6, 3, 2, 5), normal(1, 5), normal(2, 5)
+    weight = (np.arange(6) < 6 - padded).astype(np.float32)[:, None, None, None]
+    out = normal(3, 6, 3, 2, 5) * weight  # no loss looks at padded rows
+
+    def value(f):
+        return lambda *args: jnp.sum(f(*args, weight) * out)
+
+    ours = jax.value_and_grad(
+        value(lambda *args: operations.normalize(*args)[0]), argnums=(0, 1, 2)
+    )(x, scale, bias)
+    theirs = jax.value_and_grad(value(plain_normalize), argnums=(0, 1, 2))(
+        x, scale, bias
+    )
+    for our, their in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
+        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "pair"),
+    [(96, 7, 2, (2, 3)), (48, 3, 2, (0, 1)), (12, 3, 1, (1, 1)), (5, 1, 2, (0, 0))],
+)
+def test_same_padding_puts_the_odd_one_after(size, window, stride, pair):
+    """The pads of the dl4j graph, as facts of its ConvolutionMode.Same."""
+    assert operations.same_padding(size, 8, window, stride)[0] == pair
+
+
+@given(st.integers(1, 20), st.sampled_from([1, 2, 3, 5, 7]), st.integers(1, 3))
+def test_same_padding_gives_the_size_over_the_stride(size, window, stride):
+    (before, after), _ = operations.same_padding(size, 1, window, stride)
+    assert (size + before + after - window) // stride + 1 == -(-size // stride)
