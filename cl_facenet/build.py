@@ -6,13 +6,15 @@ import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from cl_facenet.center_rules import RULES
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
+from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
-from cl_facenet.state import TrainStep, make_train_step
+from cl_facenet.state import TrainState, TrainStep, create_state, make_train_step
 
 
 def count_steps(config: ConfigDict, split: Split) -> int:
@@ -22,8 +24,17 @@ def count_steps(config: ConfigDict, split: Split) -> int:
 
 
 def build_model(config: ConfigDict, num_classes: int) -> FaceNet:
-    """The config's network with a head for `num_classes` people."""
-    return create_model(**config.model, num_classes=num_classes)
+    """The config's network for `num_classes` people, with the head of its loss."""
+    head = LOSSES[config.loss.name].head
+    return create_model(**config.model, num_classes=num_classes, head=head)
+
+
+def build_state(
+    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
+) -> TrainState:
+    """The train state at step 0."""
+    rule = RULES[config.center.rule]
+    return create_state(model, tx, rule, config.data.image_size, config.seed)
 
 
 def build_optimizer(
@@ -41,7 +52,11 @@ def build_optimizer(
         decay_factor=opt.decay_factor,
     )
     optimizer = make_optimizer(
-        opt.name, schedule, momentum=opt.momentum, weight_decay=opt.weight_decay
+        opt.name,
+        schedule,
+        momentum=opt.momentum,
+        epsilon=opt.epsilon,
+        weight_decay=opt.weight_decay,
     )
     return optimizer, np.asarray(jax.vmap(schedule)(np.arange(num_steps)))
 
@@ -53,11 +68,13 @@ def build_train_step(
     return make_train_step(
         model,
         tx,
-        loss=config.loss.name,
+        loss=LOSSES[config.loss.name],
+        margin=config.loss.margin,
+        rule=RULES[config.center.rule],
         center_weight=config.center.weight,
         center_alpha=config.center.alpha,
-        center_rule=config.center.rule,
         center_on=config.center.on,
+        seed=config.seed,
     )
 
 

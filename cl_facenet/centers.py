@@ -1,12 +1,18 @@
-"""The center state: one point a person, float32 [classes, dims], and its two formulas.
+"""The center state: a point a person, what pulls at it in a batch, and its loss.
 
 Wen et al., "A Discriminative Feature Learning Approach for Deep Face Recognition",
 ECCV 2016: equation 2 (the loss, here a mean over the batch) and equation 4 (the
-update). Centers are not parameters: no gradient reaches them and optax never sees them.
+update, one of the rules in `center_rules`). Centers are not parameters: no gradient
+reaches them and optax never sees them.
 """
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+# "centers", float32 [classes, dims], and whatever else a rule keeps, of that shape too.
+CenterState = dict[str, jax.Array]
 
 
 def center_loss(x_bd: jax.Array, centers_bd: jax.Array, mask_b: jax.Array) -> jax.Array:
@@ -16,39 +22,61 @@ def center_loss(x_bd: jax.Array, centers_bd: jax.Array, mask_b: jax.Array) -> ja
     return 0.5 * jnp.sum(squares_b * mask_b) / jnp.maximum(mask_b.sum(), 1)
 
 
-def update_centers(
+class Pull(NamedTuple):
+    """What a batch of B rows says to the centers of the people in it.
+
+    Attributes:
+      people_p: int32 [B], their rows among the centers, each once; where they are
+        fewer than B, an index past the end, which gathers clip and scatters drop.
+      sum_pd: float32 [B, D], S_j = sum over the photos i of person j of (c_j - x_i).
+      count_p: float32 [B], n_j, how many photos of person j there are.
+      batch_size: float32 scalar, how many rows are real.
+      head_norm: float32 scalar, length of the gradient of the classifier's weights and
+        biases, summed over the batch; 0 without a classifier.
+    """
+
+    people_p: jax.Array
+    sum_pd: jax.Array
+    count_p: jax.Array
+    batch_size: jax.Array
+    head_norm: jax.Array
+
+
+def pull_of(
     centers_cd: jax.Array,
     x_bd: jax.Array,
     labels_b: jax.Array,
     mask_b: jax.Array,
-    alpha: float,
-) -> tuple[jax.Array, jax.Array]:
-    """The paper's rule: c_j <- c_j - alpha * sum_{y_i = j} (c_j - x_i) / (1 + n_j).
+    head_norm: jax.Array,
+) -> Pull:
+    """What the rows x of people `labels` say; those with mask False say nothing.
 
-    Touches the rows of the people in the batch only, O(batch * dims) whatever the
-    number of people; in place where `centers_cd` is donated. Rows with mask False
-    count for nothing. Stable for any n_j at 0 <= alpha <= 1.
-
-    Returns:
-      The new centers, and how far those in the batch moved (mean Euclidean length).
+    O(batch * dims), whatever the number of people.
     """
     num_classes, batch = centers_cd.shape[0], labels_b.shape[0]
-    # An index past the end: gathers clip it, and the scatter below drops it.
     labels_b = jnp.where(mask_b, labels_b, num_classes)
     people_p, slot_b = jnp.unique(
         labels_b, return_inverse=True, size=batch, fill_value=num_classes
     )
     gap_bd = centers_cd[labels_b] - x_bd.astype(jnp.float32)
-    sum_pd = jax.ops.segment_sum(gap_bd * mask_b[:, None], slot_b, batch)
-    count_p = jax.ops.segment_sum(mask_b.astype(jnp.float32), slot_b, batch)
-    step_pd = alpha * sum_pd / (1 + count_p)[:, None]
-    moved = jnp.linalg.norm(step_pd, axis=-1).sum() / jnp.maximum(
-        (count_p > 0).sum(), 1
+    real_b = mask_b.astype(jnp.float32)
+    return Pull(
+        people_p=people_p,
+        sum_pd=jax.ops.segment_sum(
+            jnp.where(mask_b[:, None], gap_bd, 0.0), slot_b, batch
+        ),
+        count_p=jax.ops.segment_sum(real_b, slot_b, batch),
+        batch_size=jnp.maximum(real_b.sum(), 1.0),
+        head_norm=head_norm,
     )
-    return centers_cd.at[people_p].add(-step_pd, mode="drop"), moved
 
 
-RULES = {"paper": update_centers}
+def movement(before_cd: jax.Array, after_cd: jax.Array, pull: Pull) -> jax.Array:
+    """How far the centers of the people in a batch moved: mean Euclidean length."""
+    step_pd = after_cd[pull.people_p] - before_cd[pull.people_p]
+    present_p = pull.count_p > 0
+    lengths_p = jnp.where(present_p, jnp.linalg.norm(step_pd, axis=-1), 0.0)
+    return lengths_p.sum() / jnp.maximum(present_p.sum(), 1)
 
 
 def within_between_ratio(

@@ -5,7 +5,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from cl_facenet.centers import RULES
+from cl_facenet.center_rules import RULES
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.lfw_splits import PROTOCOLS
 from cl_facenet.data.preprocessing import ALIGN
@@ -43,6 +43,7 @@ def base(data: str = "orl") -> ConfigDict:
                 "skip_unreadable": False,  # leave out photos that cannot be read
                 "verification_share": 0.25,  # of people, never trained on; not of lfw
                 "min_photos": 1,  # people with fewer are not trained on
+                "max_photos": 0,  # of a person trained on, drawn by seed; 0: all
                 "heldout_share": 0.2,  # of a trained person's photos, to classify
                 "photos_per_person": 0,  # in a batch; 0: shuffled, however many
                 "num_threads": 2,  # that decode and augment
@@ -64,17 +65,26 @@ def base(data: str = "orl") -> ConfigDict:
                 "embedding_size": 128,
                 "logit_scale": 8.0,  # unit embeddings times this enter the classifier
             },
-            "loss": {"name": "softmax"},
+            "loss": {
+                # softmax, mse, arcface, cosface, sphereface, triplet_semi_hard,
+                # triplet_batch_hard or triplet_any_violator
+                "name": "softmax",
+                "margin": placeholder(float),  # None: the loss's own, if it has one
+            },
             "center": {
-                "weight": 1.0,  # lambda, of half the mean ||x - c||^2; 0: softmax alone
-                "alpha": 0.5,  # the centers' own step, 0 (still) to 1
+                # Whose formulas: paper, caffe_face, sandberg, pytorch, dl4j or dl4j_zoo.
                 "rule": "paper",
+                # What the rule weighs its term by; paper: lambda, of half the mean
+                # ||x - c||^2. 0: none. None: the rule's own.
+                "weight": placeholder(float),
+                "alpha": placeholder(float),  # of the rule's update; None: its own
                 "on": "embedding",  # x: `embedding` (unit) or `features` (before it)
             },
             "optimizer": {
-                "name": "adam",  # adam, sgd or adagrad
+                "name": "adam",  # adam, adam_dl4j, sgd or adagrad
                 "learning_rate": 1e-3,
                 "momentum": 0.9,  # of sgd
+                "epsilon": 1e-8,  # of adam and adam_dl4j
                 "weight_decay": 0.05,  # on kernels only
                 "schedule": "cosine",  # cosine, constant or step
                 "warmup_epochs": 2.0,
@@ -88,8 +98,28 @@ def base(data: str = "orl") -> ConfigDict:
     return config.lock()  # so that a misspelt key in a config file is an error
 
 
+def resolve(config: ConfigDict) -> None:
+    """Fills in what depends on other keys, where it was left None.
+
+    Raises:
+      UsageError: the loss or the rule that decides is not known.
+    """
+    _choice(config, "center.rule", *RULES)
+    _choice(config, "loss.name", *LOSSES)
+    rule, loss = RULES[config.center.rule], LOSSES[config.loss.name]
+    if config.center.weight is None:
+        config.center.weight = rule.weight
+    if config.center.alpha is None:
+        config.center.alpha = rule.alpha
+    if config.loss.margin is None and loss.margin is not None:
+        config.loss.margin = loss.margin
+
+
 def validate(config: ConfigDict) -> None:
-    """Raises UsageError, naming the key, for a value that no run could use."""
+    """Raises UsageError, naming the key, for a value that no run could use.
+
+    The config is one that `resolve` has filled in.
+    """
     for key in (
         "batch_size",
         "num_epochs",
@@ -107,15 +137,15 @@ def validate(config: ConfigDict) -> None:
     _validate_data(config)
     _between(config, "model.embedding_size", 1, BIG)
     _between(config, "model.logit_scale", 1e-6, BIG)
-    _choice(config, "loss.name", *LOSSES)
+    _validate_loss(config)
     _between(config, "center.weight", 0, BIG)
     _between(config, "center.alpha", 0, 1)
-    _choice(config, "center.rule", *RULES)
     _choice(config, "center.on", "embedding", "features")
     _choice(config, "optimizer.name", *OPTIMIZERS)
     _choice(config, "optimizer.schedule", *SCHEDULES)
     _between(config, "optimizer.learning_rate", 0, BIG)
     _between(config, "optimizer.momentum", 0, 1)
+    _between(config, "optimizer.epsilon", 0, 1)
     _between(config, "optimizer.weight_decay", 0, BIG)
     _between(config, "optimizer.warmup_epochs", 0, config.num_epochs)
     _between(config, "optimizer.decay_factor", 0, 1)
@@ -125,6 +155,19 @@ def validate(config: ConfigDict) -> None:
         model.trunk.check_size(config.data.image_size, config.data.image_size)
     except InputError as error:
         raise UsageError(str(error)) from error
+
+
+def _validate_loss(config: ConfigDict) -> None:
+    name, margin, loss = config.loss.name, config.loss.margin, LOSSES[config.loss.name]
+    if loss.margin is not None:
+        _between(config, "loss.margin", 0, BIG)
+    elif margin is not None:
+        raise UsageError(f"loss.margin is {margin}: {name} has no margin, leave it out")
+    if loss.head is None and config.data.photos_per_person < 2:
+        raise UsageError(
+            f"loss.name is {name}: triplets need two photos of a person in a batch, "
+            "set data.photos_per_person to 2 or more"
+        )
 
 
 def _validate_data(config: ConfigDict) -> None:
@@ -139,6 +182,7 @@ def _validate_data(config: ConfigDict) -> None:
     _between(config, "data.verification_share", 0, 0.99)
     _between(config, "data.heldout_share", 0, 0.99)
     _between(config, "data.min_photos", 1, BIG)
+    _between(config, "data.max_photos", 0, BIG)
     _between(config, "data.photos_per_person", 0, BIG)
     each = config.data.photos_per_person
     if each and config.batch_size % each:

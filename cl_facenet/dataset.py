@@ -28,6 +28,7 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
     settings = {
         "heldout_share": data.heldout_share,
         "min_photos": data.min_photos,
+        "max_photos": data.max_photos,
         "seed": config.seed,
     }
     if data.name == "lfw":

@@ -46,13 +46,14 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     published = read_published(config)
     model = build_model(config, len(split.train_people))
     like = abstract_variables(model, config.data.image_size)
-    like["centers"] = jax.ShapeDtypeStruct(
+    centers = jax.ShapeDtypeStruct(
         (model.num_classes, model.embedding_size), np.float32
     )
+    like["center_state"] = {"centers": centers}
     state, step = restore_parts(workdir / "checkpoints", like)
 
     run = _make_run(model, state, records)
-    classification = _classification(run, split)
+    classification = _classification(run, split) if model.classifies else None
     unseen = (
         run(split.unseen_indices, "embedding") if len(split.unseen_indices) else None
     )
@@ -78,7 +79,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         identification=identification,
         photos=records.images(split.unseen_indices) if verification else None,
         embedding_map=_embedding_map(
-            run, split, np.asarray(state["centers"]), config.center.on
+            run, split, np.asarray(state["center_state"]["centers"]), config.center.on
         ),
     )
     workdirs.write_json(workdir / "results.json", results)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cl_facenet.config import validate
+from cl_facenet.config import resolve, validate
 from cl_facenet.errors import InputError, UsageError
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs one mode; what the user can mend is one line and an exit status."""
     try:
         config = _parse(argv)
+        resolve(config)
         validate(config)
         {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](
             config

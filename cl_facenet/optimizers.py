@@ -3,10 +3,11 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 SCHEDULES = ("cosine", "constant", "step")
-OPTIMIZERS = ("adam", "sgd", "adagrad")
+OPTIMIZERS = ("adam", "adam_dl4j", "sgd", "adagrad")
 
 
 def make_schedule(
@@ -35,19 +36,55 @@ def make_schedule(
 
 
 def make_optimizer(
-    name: str, schedule: optax.Schedule, *, momentum: float, weight_decay: float
+    name: str,
+    schedule: optax.Schedule,
+    *,
+    momentum: float,
+    epsilon: float,
+    weight_decay: float,
 ) -> optax.GradientTransformation:
     """One of OPTIMIZERS. Weight decay is on kernels only.
 
-    `adam` decouples it from the gradient (AdamW); `sgd` and `adagrad` add it to the
-    gradient, as Caffe does. `momentum` is of `sgd`.
+    `adam` decouples it from the gradient (AdamW); the others add it to the gradient,
+    as Caffe and Deeplearning4j do. `momentum` is of `sgd`, `epsilon` of the Adams.
     """
     l2 = optax.add_decayed_weights(weight_decay, mask=kernels)
     return {
-        "adam": optax.adamw(schedule, weight_decay=weight_decay, mask=kernels),
+        "adam": optax.adamw(
+            schedule, eps=epsilon, weight_decay=weight_decay, mask=kernels
+        ),
+        "adam_dl4j": optax.chain(
+            l2, scale_by_adam_dl4j(epsilon), optax.scale_by_learning_rate(schedule)
+        ),
         "sgd": optax.chain(l2, optax.sgd(schedule, momentum)),
         "adagrad": optax.chain(l2, optax.adagrad(schedule)),
     }[name]
+
+
+def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:
+    """Adam as nd4j's AdamUpdater has it, with b1 = 0.9 and b2 = 0.999.
+
+    It is the form before section 2.1 of Kingma and Ba (arXiv 1412.6980), in which
+    epsilon stands beside a second moment that is not yet corrected: its share is
+    largest in the first steps, 32 times that of `optax.adam` in the very first. With
+    the tutorial's 0.01 that matters.
+    """
+    moments = optax.scale_by_adam(eps=0.0)
+
+    def update(
+        grads: Any, state: optax.OptState, params: Any = None
+    ) -> tuple[Any, optax.OptState]:
+        del params
+        _, state = moments.update(grads, state)
+        count: Any = state.count.astype(jnp.float32)
+        correction1, correction2 = 1 - 0.9**count, jnp.sqrt(1 - 0.999**count)
+        scale = correction2 / correction1
+        scaled = jax.tree.map(
+            lambda m, v: scale * m / (jnp.sqrt(v) + epsilon), state.mu, state.nu
+        )
+        return scaled, state
+
+    return optax.GradientTransformation(moments.init, update)
 
 
 def kernels(params: Any) -> Any:

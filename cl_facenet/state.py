@@ -8,10 +8,17 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from cl_facenet.centers import RULES, center_loss, within_between_ratio
-from cl_facenet.losses import LOSSES
+from cl_facenet.center_rules import Rule
+from cl_facenet.centers import (
+    CenterState,
+    center_loss,
+    movement,
+    pull_of,
+    within_between_ratio,
+)
+from cl_facenet.losses import Given, Loss
 from cl_facenet.models.facenet import FaceNet, unit_range
-from cl_facenet.models.operations import l2_normalize
+from cl_facenet.params import HEAD
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
@@ -21,25 +28,32 @@ Metrics = dict[str, jax.Array]  # float32 scalars
 class TrainState:
     """All that training carries from step to step, and all that a checkpoint holds.
 
-    `centers` is float32 [classes, dims]; it moves by its own rule, never by optax.
+    `center_state` has the float32 [classes, dims] `centers`, which move by their own
+    rule, never by optax.
     """
 
     step: jax.Array
     params: Any
     batch_stats: Any
     opt_state: optax.OptState
-    centers: jax.Array
+    center_state: CenterState
 
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
 def create_state(
-    model: FaceNet, tx: optax.GradientTransformation, image_size: int, seed: int
+    model: FaceNet,
+    tx: optax.GradientTransformation,
+    rule: Rule,
+    image_size: int,
+    seed: int,
 ) -> TrainState:
-    """A state at step 0: random parameters, centers at the origin."""
+    """A state at step 0: random parameters, centers as the rule starts them."""
+    if model.num_classes is None:
+        raise ValueError("a model without people has no centers to train")
 
-    def create() -> TrainState:
+    def create(num_classes: int) -> TrainState:
         images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
         # Threefry, the default, would take three times as long to compile here.
         key = jax.random.key(seed, impl="rbg")
@@ -49,40 +63,44 @@ def create_state(
             params=variables["params"],
             batch_stats=variables["batch_stats"],
             opt_state=tx.init(variables["params"]),
-            centers=jnp.zeros((model.num_classes, model.embedding_size), jnp.float32),
+            center_state=rule.init(
+                jax.random.fold_in(key, 1), num_classes, model.embedding_size
+            ),
         )
 
-    return jax.jit(create)()
+    return jax.jit(create, static_argnums=0)(model.num_classes)
 
 
 def make_train_step(
     model: FaceNet,
     tx: optax.GradientTransformation,
     *,
-    loss: str,
+    loss: Loss,
+    margin: float,
+    rule: Rule,
     center_weight: float,
     center_alpha: float,
-    center_rule: str,
     center_on: str,
+    seed: int,
 ) -> TrainStep:
     """The jitted step. It donates its state: use the one it returns.
 
-    Loss = identity loss + center_weight * half the mean ||x - c||^2, with the centers
-    as they were before the step; then optax moves the parameters and the center rule
-    moves the centers. x is the unit `embedding` or the `features` before it.
+    Loss = identity loss + lambda * half the mean ||x - c||^2, with the centers as they
+    were before the step and lambda what the rule makes of center_weight; then optax
+    moves the parameters and the rule moves the centers. x is the unit `embedding` or
+    the `features` before it. What is drawn at random in a step is decided by `seed`
+    and the step's number.
 
     The backward pass is in two parts, because what each term sends back is wanted by
     itself: both terms to the features, then their sum through the network.
     """
-    identity_loss, update_centers = LOSSES[loss], RULES[center_rule]
-    pulled = {"embedding": l2_normalize, "features": lambda features: features}[
-        center_on
-    ]
+    center_lambda = rule.to_lambda(center_weight, model.embedding_size)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         images, labels, mask = unit_range(batch["image"]), batch["label"], batch["mask"]
-        head = {"logits": state.params["logits"]}
-        body = {name: state.params[name] for name in state.params if name not in head}
+        head = {name: tree for name, tree in state.params.items() if name == HEAD}
+        body = {name: tree for name, tree in state.params.items() if name != HEAD}
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def features_of(body: Any) -> tuple[jax.Array, Any]:
             features, updates = model.apply(
@@ -95,57 +113,54 @@ def make_train_step(
             )
             return features, updates["batch_stats"]
 
-        def identity_term(
-            head: Any, features: jax.Array
-        ) -> tuple[jax.Array, jax.Array]:
-            logits: Any = model.apply({"params": head}, features, method="classify")
-            return identity_loss(logits, labels, mask), logits
+        def identity_term(head: Any, features: jax.Array) -> tuple[jax.Array, Metrics]:
+            outputs: Any = model.apply({"params": head}, features, method="outputs")
+            return loss.term(Given(outputs, labels, mask, state.step, key), margin)
+
+        def pulled(features: jax.Array) -> jax.Array:
+            return model.normalize(features) if center_on == "embedding" else features
 
         def center_term(features: jax.Array) -> jax.Array:
-            return center_weight * center_loss(pulled(features), own_centers, mask)
+            return center_lambda * center_loss(pulled(features), own_centers, mask)
 
         features, pull_back, batch_stats = jax.vjp(features_of, body, has_aux=True)
-        own_centers = state.centers[labels]
-        (identity, logits), (head_grads, identity_grad) = jax.value_and_grad(
+        centers = state.center_state["centers"]
+        own_centers = centers[labels]
+        (identity, seen), (head_grads, identity_grad) = jax.value_and_grad(
             identity_term, argnums=(0, 1), has_aux=True
         )(head, features)
         center, center_grad = jax.value_and_grad(center_term)(features)
         (body_grads,) = pull_back(identity_grad + center_grad)
 
+        x, batch_size = pulled(features), jnp.maximum(mask.sum(), 1)
+        head_norm = batch_size * optax.tree.norm(head_grads)
+        pull = pull_of(centers, x, labels, mask, head_norm)
+        if rule.layer_norm is not None:
+            scale = batch_size / rule.layer_norm(pull, center_alpha)
+            head_grads = optax.tree.scale(scale, head_grads)
         grads = body_grads | head_grads
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        x = pulled(features)
-        centers, movement = update_centers(
-            state.centers, x, labels, mask, alpha=center_alpha
-        )
+        center_state = rule.update(state.center_state, pull, center_alpha)
         identity_norm, center_norm = map(jnp.linalg.norm, (identity_grad, center_grad))
         metrics = {
             "loss": identity + center,
-            f"{loss}_loss": identity,
+            "identity_loss": identity,
             "center_loss": center,
-            "accuracy": jnp.mean(logits.argmax(-1) == labels, where=mask),
             "center_gradient_share": center_norm / (identity_norm + center_norm),
-            "center_movement": movement,
+            "center_movement": movement(centers, center_state["centers"], pull),
             "within_between_ratio": within_between_ratio(x, own_centers, labels, mask),
-            "people_per_batch": count_people(labels, mask),
+            "people_per_batch": jnp.sum(pull.count_p > 0),
             "gradient_norm": optax.tree.norm(grads),
             "parameter_norm": optax.tree.norm(params),  # after the step
-        }
+        } | seen
         state = TrainState(
             step=state.step + 1,
             params=params,
             batch_stats=batch_stats,
             opt_state=opt_state,
-            centers=centers,
+            center_state=center_state,
         )
         return state, metrics
 
     return jax.jit(train_step, donate_argnums=0)
-
-
-def count_people(labels: jax.Array, mask: jax.Array) -> jax.Array:
-    """How many different people labels [B] have where mask [B] holds: a scalar."""
-    nobody = -1
-    in_order = jnp.sort(jnp.where(mask, labels, nobody))
-    return jnp.sum(jnp.diff(in_order, prepend=nobody) != 0)

@@ -14,6 +14,7 @@ from cl_facenet.build import (
     build_batches,
     build_model,
     build_optimizer,
+    build_state,
     build_train_step,
     count_steps,
 )
@@ -25,7 +26,6 @@ from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.evaluate import evaluate, read_published
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.progress import Progress
-from cl_facenet.state import create_state
 
 
 def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         config, num_photos=len(split.train_indices), num_steps=num_steps
     )
     train_step = build_train_step(config, model, tx)
-    state = create_state(model, tx, config.data.image_size, config.seed)
+    state = build_state(config, model, tx)
     batches = build_batches(config, records, split)
     read_published(config)  # what would be refused at the end is refused now
     counts = np.bincount(split.train_labels).tolist()

@@ -11,6 +11,7 @@ from cl_facenet.config import base
 
 def get_config(data="orl"):
     config = base(data)
+    config.center.weight = 1.0
     if data == "lfw":
         config.num_epochs = 15
         config.data.min_photos = 2  # one photo has nothing to be pulled towards

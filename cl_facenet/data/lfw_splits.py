@@ -28,6 +28,7 @@ def lfw_split(
     *,
     heldout_share: float,
     min_photos: int,
+    max_photos: int,
     seed: int,
 ) -> Split:
     """Who is trained on and which pairs are scored, by one of PROTOCOLS.
@@ -50,6 +51,7 @@ def lfw_split(
         unseen=plan.unseen,
         heldout_share=heldout_share,
         min_photos=min_photos,
+        max_photos=max_photos,
         seed=seed,
     )
     if plan.pairs is None:

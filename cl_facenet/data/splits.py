@@ -36,14 +36,16 @@ def split_people(
     verification_share: float,
     heldout_share: float,
     min_photos: int,
+    max_photos: int,
     seed: int,
 ) -> Split:
     """Keep whole people for verification, then some photos of each other person.
 
     round(verification_share * people) people, drawn among those with two photos or
     more, are never trained on; the pairs are all pairs of their photos. The other
-    people who have `min_photos` or more are trained on, and of each
-    floor(heldout_share * photos) photos are held out for classification.
+    people who have `min_photos` or more are trained on, each by `max_photos` of them
+    that are drawn (0: by all), of which floor(heldout_share * photos) are held out for
+    classification.
 
     Args:
         labels: row in `people` of each photo [N].
@@ -56,7 +58,8 @@ def split_people(
     photos = _photos_by_person(labels, len(people))
     kept = _draw_verification(photos, verification_share, rng)
     trained = np.setdiff1d(np.arange(len(people)), kept)
-    split = _split(photos, people, trained, kept, heldout_share, min_photos, rng)
+    limits = (min_photos, max_photos)
+    split = _split(photos, people, trained, kept, heldout_share, limits, rng)
     if not len(kept):
         return split
     return replace(split, pairs=all_pairs(split.unseen_labels, seed=seed))
@@ -70,11 +73,12 @@ def split_by_names(
     unseen: Collection[str],
     heldout_share: float,
     min_photos: int,
+    max_photos: int,
     seed: int,
 ) -> Split:
     """Train on people of some names, keep others; no pairs yet.
 
-    `min_photos` and `heldout_share` are as in `split_people`.
+    `min_photos`, `max_photos` and `heldout_share` are as in `split_people`.
 
     Args:
         labels: row in `people` of each photo [N].
@@ -93,7 +97,7 @@ def split_by_names(
         np.array(sorted(rows[person] for person in train), np.int64),
         np.array(sorted(rows[person] for person in unseen), np.int64),
         heldout_share,
-        min_photos,
+        (min_photos, max_photos),
         np.random.default_rng(seed),
     )
 
@@ -104,10 +108,11 @@ def _split(
     trained: np.ndarray,
     kept: np.ndarray,
     heldout_share: float,
-    min_photos: int,
+    limits: tuple[int, int],
     rng: np.random.Generator,
 ) -> Split:
     _check_share("heldout_share", heldout_share)
+    min_photos, max_photos = limits
     enough = np.array([p for p in trained if len(photos[p]) >= min_photos], np.int64)
     if len(enough) < 2:
         raise InputError(
@@ -115,11 +120,12 @@ def _split(
             f"data.min_photos={min_photos} or more and are not kept by "
             "data.verification_share: training needs two or more"
         )
-    heldout = [_draw_heldout(photos[person], heldout_share, rng) for person in enough]
-    rest = [
-        np.setdiff1d(photos[person], out)
-        for person, out in zip(enough, heldout, strict=True)
-    ]
+    own = [photos[person] for person in enough]
+    if max_photos:
+        own = [_draw(mine, min(max_photos, len(mine)), rng) for mine in own]
+    # The small term keeps 0.29 * 100 from being floored to 28.
+    heldout = [_draw(mine, int(heldout_share * len(mine) + 1e-9), rng) for mine in own]
+    rest = [np.setdiff1d(mine, out) for mine, out in zip(own, heldout, strict=True)]
     unseen = [photos[person] for person in kept]
     if set(kept) & set(enough):
         raise AssertionError("a verification person would be trained on")
@@ -166,11 +172,8 @@ def _draw_verification(
     return np.sort(rng.choice(eligible, wanted, replace=False))
 
 
-def _draw_heldout(
-    photos: np.ndarray, share: float, rng: np.random.Generator
-) -> np.ndarray:
-    # The small term keeps 0.29 * 100 from being floored to 28.
-    number = int(share * len(photos) + 1e-9)
+def _draw(photos: np.ndarray, number: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw some photos: ascending."""
     return np.sort(rng.choice(photos, number, replace=False))
 
 

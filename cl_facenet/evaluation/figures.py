@@ -122,7 +122,7 @@ def draw_training(metrics: list[dict[str, Any]]) -> Figure:
     losses.set_yscale("log")
     terms = {
         "train/loss": (INK, "total"),
-        "train/softmax_loss": (SAME, "softmax loss"),
+        "train/identity_loss": (SAME, "identity loss"),
         "train/center_loss": (DIFFERENT, "center loss, weighted"),
     }
     for key, (colour, label) in terms.items():

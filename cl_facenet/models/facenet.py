@@ -16,29 +16,36 @@ GRAPHS = ("openface",)
 
 
 class FaceNet(nn.Module):
-    """A face embedding network with a softmax classifier on top.
+    """A face embedding network with a classifier on top.
 
-    Parameters have three top-level keys: `trunk`, `embedding` and, unless
-    `num_classes` is None, `logits`. `features` are the outputs of the embedding
-    layer, `embedding` is their L2-normalised direction.
+    Parameters have three top-level keys: `trunk`, `embedding` and, where there is a
+    classifier, `logits`. `features` are the outputs of the embedding layer, `embedding`
+    is their L2-normalised direction.
 
     Attributes:
       trunk: the convolutional part, [B, H, W, 3] -> [B, C].
       embedding_size: numbers a face, D.
-      num_classes: people of the classifier; None builds none.
+      num_classes: people trained on; None: nobody, and no classifier.
       logit_scale: what unit embeddings are multiplied by before the classifier.
         Without it (1.0) a softmax over many people cannot become confident.
+      head: the classifier, one of HEADS; None builds none.
     """
 
     trunk: nn.Module
     embedding_size: int
     num_classes: int | None
     logit_scale: float
+    head: str | None = "dense"
+
+    @property
+    def classifies(self) -> bool:
+        """Whether there is a classifier."""
+        return self.num_classes is not None and self.head is not None
 
     def setup(self) -> None:
         self.embedding = nn.Dense(self.embedding_size, kernel_init=torch_uniform)
-        if self.num_classes is not None:
-            self.logits = nn.Dense(self.num_classes)
+        if self.classifies:
+            self.logits = HEADS[self.head](self.num_classes)
 
     def features(
         self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
@@ -48,19 +55,55 @@ class FaceNet(nn.Module):
             mask = jnp.ones(images.shape[0], bool)
         return self.embedding(self.trunk(images, mask, train=train))
 
-    def classify(self, features: jax.Array) -> jax.Array:
-        """Features [B, D] -> logits [B, num_classes]."""
-        return self.logits(self.logit_scale * l2_normalize(features))
+    def normalize(self, features: jax.Array) -> jax.Array:
+        """Features [B, D] -> embeddings of unit length, float32."""
+        return l2_normalize(features)
+
+    def outputs(self, features: jax.Array) -> dict[str, jax.Array]:
+        """Features [B, D] -> features, embedding and what the head gives.
+
+        Of a dense head that is `logits` [B, num_classes]; of the others `logits`,
+        `cosines` [B, num_classes] and `radius` [B, 1], with logits = radius * cosines.
+        """
+        embedding = self.normalize(features)
+        outputs = {"features": features, "embedding": embedding}
+        if not self.classifies:
+            return outputs
+        if self.head == "dense":
+            return outputs | {"logits": self.logits(self.logit_scale * embedding)}
+        radius = (
+            jnp.full((len(features), 1), self.logit_scale, jnp.float32)
+            if self.head == "cosine"
+            else jnp.linalg.norm(features.astype(jnp.float32), axis=-1, keepdims=True)
+        )
+        cosines = self.logits(embedding)
+        return outputs | {
+            "cosines": cosines,
+            "radius": radius,
+            "logits": radius * cosines,
+        }
 
     def __call__(
         self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
     ) -> dict[str, jax.Array]:
-        """Images [B, H, W, 3] in [0, 1] -> features, embedding and, if any, logits."""
-        features = self.features(images, mask, train=train)
-        outputs = {"features": features, "embedding": l2_normalize(features)}
-        if self.num_classes is not None:
-            outputs["logits"] = self.classify(features)
-        return outputs
+        """Images [B, H, W, 3] in [0, 1] -> what `outputs` gives."""
+        return self.outputs(self.features(images, mask, train=train))
+
+
+class Cosines(nn.Module):
+    """Unit rows x [B, D] -> their cosines with every column of the kernel, [B, C]."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        return x @ l2_normalize(kernel.T).T
+
+
+# dense: W s x + b. cosine: s times the cosine; angular: ||x|| times it (SphereFace).
+HEADS = {"dense": nn.Dense, "cosine": Cosines, "angular": Cosines}
 
 
 def create_model(
@@ -69,13 +112,14 @@ def create_model(
     embedding_size: int,
     logit_scale: float,
     num_classes: int | None,
+    head: str | None = "dense",
 ) -> FaceNet:
     """The network that the `model` section of a config names."""
     if name not in TRUNKS:
         raise UsageError(f"model.name is {name!r}: choose one of {', '.join(TRUNKS)}")
     if graph not in GRAPHS:
         raise UsageError(f"model.graph is {graph!r}: choose one of {', '.join(GRAPHS)}")
-    return FaceNet(TRUNKS[name], embedding_size, num_classes, logit_scale)
+    return FaceNet(TRUNKS[name], embedding_size, num_classes, logit_scale, head)
 
 
 def abstract_variables(model: FaceNet, image_size: int) -> dict[str, Any]:

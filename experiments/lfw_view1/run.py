@@ -65,7 +65,9 @@ def eigenfaces() -> dict[str, Any]:
     the angle between their components.
     """
     records = open_lfw(default_cache_dir(), "dlib", 96)
-    split = lfw_split(records, "view1", heldout_share=0.1, min_photos=2, seed=0)
+    split = lfw_split(
+        records, "view1", heldout_share=0.1, min_photos=2, max_photos=0, seed=0
+    )
 
     def pixels(indices: np.ndarray) -> np.ndarray:
         grey = records.images(indices).mean(-1, dtype=np.float32)
