@@ -1,0 +1,43 @@
+"""Losses on the softmax of a classifier's logits, float32 whatever the logits are.
+
+Rows are one photo each, logits [B, C]; those where the mask [B] is False count for
+nothing.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+
+def softmax_cross_entropy(
+    logits_bc: jax.Array, labels_b: jax.Array, mask_b: jax.Array
+) -> jax.Array:
+    """-log softmax(z)_y, mean over real rows."""
+    losses_b = optax.softmax_cross_entropy_with_integer_labels(
+        logits_bc.astype(jnp.float32), labels_b
+    )
+    return mean_of_real(losses_b, mask_b)
+
+
+def mean_squared_error(
+    logits_bc: jax.Array, labels_b: jax.Array, mask_b: jax.Array
+) -> jax.Array:
+    """(1/C) sum_k (softmax(z)_k - [k = y])^2, mean over real rows.
+
+    What Deeplearning4j calls SQUARED_LOSS, and its FaceNet tutorial trains with. Of
+    C classes each gets 1/C of the error: the more people, the smaller the gradient.
+    """
+    p_bc = jax.nn.softmax(logits_bc.astype(jnp.float32))
+    y_bc = jax.nn.one_hot(labels_b, logits_bc.shape[-1])
+    return mean_of_real(jnp.mean(jnp.square(p_bc - y_bc), -1), mask_b)
+
+
+def accuracy(logits_bc: jax.Array, labels_b: jax.Array, mask_b: jax.Array) -> jax.Array:
+    """On what share of the real rows the own class has the greatest logit."""
+    is_right_b = jnp.argmax(logits_bc, -1) == labels_b
+    return mean_of_real(is_right_b.astype(jnp.float32), mask_b)
+
+
+def mean_of_real(values_b: jax.Array, mask_b: jax.Array) -> jax.Array:
+    """The mean of values [B] where the mask [B] holds; 0 where it holds nowhere."""
+    return jnp.sum(values_b, where=mask_b) / jnp.maximum(mask_b.sum(), 1)
