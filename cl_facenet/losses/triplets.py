@@ -50,15 +50,15 @@ def triplet_loss(
         jax.lax.stop_gradient(squares_bb), labels_b, mask_b
     )
     to_negatives_bb = jnp.take_along_axis(squares_bb, negatives_bb, 1)
-    # A product, not a `where`: a NaN shall be seen, and not pass for "no triplets".
-    hinges_bb = jax.nn.relu(squares_bb - to_negatives_bb + margin) * chosen_bb
+    hinges_bb = jax.nn.relu(squares_bb - to_negatives_bb + margin)
+    hinges_bb = jnp.where(chosen_bb, hinges_bb, 0)
     count = chosen_bb.sum().astype(jnp.float32)
     at_least_one = jnp.maximum(count, 1)
-    metrics = {
-        "triplets": count,
-        "active_share": jnp.sum(hinges_bb > 0) / at_least_one,
-    }
-    return hinges_bb.sum() / at_least_one, metrics
+    # A NaN compares as False, and would pass for a batch without triplets.
+    is_nan = jnp.isnan(squares_bb).any()
+    loss = jnp.where(is_nan, jnp.nan, hinges_bb.sum() / at_least_one)
+    active_share = jnp.sum(hinges_bb > 0) / at_least_one
+    return loss, {"triplets": count, "active_share": active_share}
 
 
 def semi_hard(
