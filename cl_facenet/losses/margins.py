@@ -1,63 +1,77 @@
-"""Margin losses: the target's cosine is made harder, the rest is softmax.
+"""Margins: the own class is made harder to reach, the others are left as they are.
 
-Their gradients are the true ones. (InsightFace's `arcface_torch` rewrites the target's
-logit outside of its graph and so drops sin(theta + m) / sin(theta) from ArcFace's.)
+A head gives the cosines [B, C] between a face and the direction of each person. A
+margin replaces each row's own cosine by something smaller; times the radius, they are
+logits for a softmax cross entropy. In float32, whatever the cosines are.
+
+All gradients are the true ones. `arcface_torch` rewrites its logits where no gradient
+is recorded, so that its own cosine gets s (p_y - 1) / B without the factor
+sin(theta + m) / sin(theta) that is part of ArcFace's derivative, and is here.
 """
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from cl_facenet.losses.given import Given, Metrics
-from cl_facenet.losses.softmax import cross_entropy
-
-# Cosines this near to 1 or -1 are clamped: there the slope of the angle is infinite.
-NEAREST = 1e-6
+EDGE = 1e-7  # angles stay so far inside cos = +-1, where arccos has no slope
 
 
-def arcface(given: Given, margin: float) -> tuple[jax.Array, Metrics]:
-    """cos(theta + m) for the target (Deng et al., arXiv 1801.07698, equation 3)."""
-    return _with_target(given, monotone_cosine(_target_angle(given) + margin))
+def margin_logits(
+    cosines_bc: jax.Array,
+    radius_b1: jax.Array,
+    labels_b: jax.Array,
+    harden: Callable[[jax.Array], jax.Array],
+) -> jax.Array:
+    """Logits [B, C]: radius * cosines, where `harden` has replaced the own ones.
 
-
-def cosface(given: Given, margin: float) -> tuple[jax.Array, Metrics]:
-    """cos(theta) - m for the target (Wang et al., arXiv 1801.09414, equation 4)."""
-    return _with_target(given, _target_cosine(given) - margin)
-
-
-def sphereface(given: Given, margin: float) -> tuple[jax.Array, Metrics]:
-    """(l cos(theta) + psi(m theta)) / (1 + l) for the target; features keep their length.
-
-    Liu et al., arXiv 1704.08063, equation 7; l, as in its published solver, falls from
-    1000 with the step t: max(5, 1000 / (1 + 0.12 t)).
+    Args:
+      cosines_bc: cos(theta) of each face to each class.
+      radius_b1: a constant scale s, or the length of the features.
+      labels_b: each face's own class.
+      harden: own cosines [B] -> what to put in their place [B].
     """
-    share = jnp.maximum(5.0, 1000.0 / (1.0 + 0.12 * given.step))
-    psi = monotone_cosine(margin * _target_angle(given))
-    return _with_target(given, (share * _target_cosine(given) + psi) / (1.0 + share))
+    cosines_bc = cosines_bc.astype(jnp.float32)
+    own_bc = labels_b[:, None] == jnp.arange(cosines_bc.shape[-1])
+    # Taken out first: an arccos of B numbers, not of B * C. As a sum it is the same
+    # program where the classes are split over devices.
+    own_b = jnp.sum(cosines_bc, -1, where=own_bc)
+    return radius_b1 * jnp.where(own_bc, harden(own_b)[:, None], cosines_bc)
 
 
-def monotone_cosine(phi: jax.Array) -> jax.Array:
-    """(-1)^k cos(phi) - 2k with k = floor(phi / pi): cosine that goes on falling.
+def arcface(cosines_b: jax.Array, margin: float) -> jax.Array:
+    """cos(theta + m), going on downwards past pi. Deng et al., CVPR 2019, equation 3.
 
-    Where an angle with its margin passes pi, cosine itself would rise again, and reward
-    being further away. Continuous, with a continuous slope.
+    Published with m = 0.5 and s = 64.
     """
-    k = jax.lax.stop_gradient(jnp.floor(phi / jnp.pi))
-    return jnp.where(k % 2 == 0, 1.0, -1.0) * jnp.cos(phi) - 2.0 * k
+    return falling_cosine(_angles(cosines_b) + margin)
 
 
-def _target_cosine(given: Given) -> jax.Array:
-    """[B]: each row's cosine with its own person's weights."""
-    cosines_bc = given.outputs["cosines"].astype(jnp.float32)
-    return jnp.take_along_axis(cosines_bc, given.labels[:, None], axis=1)[:, 0]
+def cosface(cosines_b: jax.Array, margin: float) -> jax.Array:
+    """cos(theta) - m: the LMCL of Wang et al., CVPR 2018; m = 0.35 and s = 64."""
+    return cosines_b - margin
 
 
-def _target_angle(given: Given) -> jax.Array:
-    return jnp.arccos(jnp.clip(_target_cosine(given), -1 + NEAREST, 1 - NEAREST))
+def sphereface(cosines_b: jax.Array, margin: float, step: jax.Array) -> jax.Array:
+    """(lambda cos(theta) + psi(m theta)) / (1 + lambda), psi being `falling_cosine`.
+
+    The A-Softmax of Liu et al., CVPR 2017, with m = 4; its radius is ||x||. lambda
+    anneals from plain cosines to the margin as in their code (wy1iu/sphereface): with
+    t steps done, max(5, 1000 / (1 + 0.12 t)).
+    """
+    weight = jnp.maximum(5.0, 1000.0 / (1 + 0.12 * step))
+    psi_b = falling_cosine(margin * _angles(cosines_b))
+    return (weight * cosines_b + psi_b) / (1 + weight)
 
 
-def _with_target(given: Given, target_b: jax.Array) -> tuple[jax.Array, Metrics]:
-    """Cross-entropy of radius * cosines, the target's cosine replaced."""
-    cosines_bc = given.outputs["cosines"].astype(jnp.float32)
-    is_target_bc = jnp.arange(cosines_bc.shape[-1]) == given.labels[:, None]
-    hard_bc = jnp.where(is_target_bc, target_b[:, None], cosines_bc)
-    return cross_entropy(given.outputs["radius"] * hard_bc, given)
+def falling_cosine(phi: jax.Array) -> jax.Array:
+    """(-1)^k cos(phi) - 2k, k = floor(phi / pi): cos on [0, pi], and falling on.
+
+    cos itself would rise again past pi, and reward a face for being there.
+    """
+    k = jnp.floor(phi / jnp.pi)
+    return jnp.where(k % 2 == 0, 1.0, -1.0) * jnp.cos(phi) - 2 * k
+
+
+def _angles(cosines_b: jax.Array) -> jax.Array:
+    return jnp.arccos(jnp.clip(cosines_b, -1 + EDGE, 1 - EDGE))

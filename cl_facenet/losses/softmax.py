@@ -1,45 +1,43 @@
-"""The classifier's losses: cross-entropy, and Deeplearning4j's squared error."""
+"""Losses on the softmax of a classifier's logits, float32 whatever the logits are.
+
+Rows are one photo each, logits [B, C]; those where the mask [B] is False count for
+nothing.
+"""
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from cl_facenet.losses.given import Given, Metrics
-
 
 def softmax_cross_entropy(
-    given: Given, margin: float | None = None
-) -> tuple[jax.Array, Metrics]:
+    logits_bc: jax.Array, labels_b: jax.Array, mask_b: jax.Array
+) -> jax.Array:
     """-log softmax(z)_y, mean over real rows."""
-    return cross_entropy(given.outputs["logits"], given)
-
-
-def cross_entropy(logits_bc: jax.Array, given: Given) -> tuple[jax.Array, Metrics]:
-    """The cross-entropy of these logits, in float32; accuracy is of the head's own."""
     losses_b = optax.softmax_cross_entropy_with_integer_labels(
-        logits_bc.astype(jnp.float32), given.labels
+        logits_bc.astype(jnp.float32), labels_b
     )
-    return _mean(losses_b, given.mask), accuracy(given)
+    return mean_of_real(losses_b, mask_b)
 
 
 def mean_squared_error(
-    given: Given, margin: float | None = None
-) -> tuple[jax.Array, Metrics]:
-    """(1/C) sum_k (p_k - y_k)^2 of p = softmax(z), mean over real rows.
+    logits_bc: jax.Array, labels_b: jax.Array, mask_b: jax.Array
+) -> jax.Array:
+    """(1/C) sum_k (softmax(z)_k - [k = y])^2, mean over real rows.
 
-    Deeplearning4j's SQUARED_LOSS is LossMSE, which divides by the number of classes.
+    What Deeplearning4j calls SQUARED_LOSS, and its FaceNet tutorial trains with. Of
+    C classes each gets 1/C of the error: the more people, the smaller the gradient.
     """
-    logits_bc = given.outputs["logits"].astype(jnp.float32)
-    target_bc = jax.nn.one_hot(given.labels, logits_bc.shape[-1])
-    squares_b = jnp.mean(jnp.square(jax.nn.softmax(logits_bc) - target_bc), -1)
-    return _mean(squares_b, given.mask), accuracy(given)
+    p_bc = jax.nn.softmax(logits_bc.astype(jnp.float32))
+    y_bc = jax.nn.one_hot(labels_b, logits_bc.shape[-1])
+    return mean_of_real(jnp.mean(jnp.square(p_bc - y_bc), -1), mask_b)
 
 
-def accuracy(given: Given) -> Metrics:
-    """The share of real rows whose largest logit is their own person's."""
-    right_b = given.outputs["logits"].argmax(-1) == given.labels
-    return {"accuracy": jnp.mean(right_b, where=given.mask)}
+def accuracy(logits_bc: jax.Array, labels_b: jax.Array, mask_b: jax.Array) -> jax.Array:
+    """On what share of the real rows the own class has the greatest logit."""
+    is_right_b = jnp.argmax(logits_bc, -1) == labels_b
+    return mean_of_real(is_right_b.astype(jnp.float32), mask_b)
 
 
-def _mean(values_b: jax.Array, mask_b: jax.Array) -> jax.Array:
-    return jnp.sum(values_b * mask_b) / jnp.maximum(mask_b.sum(), 1)
+def mean_of_real(values_b: jax.Array, mask_b: jax.Array) -> jax.Array:
+    """The mean of values [B] where the mask [B] holds; 0 where it holds nowhere."""
+    return jnp.sum(values_b, where=mask_b) / jnp.maximum(mask_b.sum(), 1)

@@ -1,133 +1,161 @@
-"""Triplet losses on the unit embeddings of one batch, by how the triplets are chosen.
+"""The triplet loss, and three ways to choose triplets from one batch.
 
-Schroff et al. 2015 (FaceNet, arXiv 1503.03832), equation 3, as a mean over the N
-triplets chosen: (1/N) sum [||a - p||^2 - ||a - n||^2 + margin]_+. Choosing is not
-differentiated. Rows of the batch are anchors in turn, so memory is O(B^2).
+An anchor a shall be nearer to a positive p, of the same person, than to a negative n,
+of another, by a margin: distances are squared and Euclidean, embeddings of unit length.
+Padded rows are nobody.
+
+For a pair (a, p) each selection chooses one negative or none, so that a batch of B rows
+needs no array of more than B x B numbers: the negatives of an anchor are sorted by
+distance, and those that a pair may have are neighbours in that order.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from cl_facenet.losses.given import Given, Metrics
+
+class Triplets(NamedTuple):
+    """The rows (a, p, negatives[a, p]) of a batch, for each a, p that is `chosen`."""
+
+    negatives_bb: jax.Array  # int32 [B, B]
+    chosen_bb: jax.Array  # bool [B, B]
 
 
-class Anchor(NamedTuple):
-    """One row of the batch, as the others look from it.
-
-    Attributes:
-      row: int32 scalar.
-      squares_b: float32 [B], squared distances to all rows.
-      positive_b: bool [B], other photos of the same person.
-      negative_b: bool [B], photos of other people.
-      key: PRNG key of this anchor.
-    """
-
-    row: jax.Array
-    squares_b: jax.Array
-    positive_b: jax.Array
-    negative_b: jax.Array
-    key: jax.Array
-
-
-# From an anchor and the margin to the negative for each positive, int32 [B], and which
-# positives are chosen, bool [B].
-Select = Callable[[Anchor, float], tuple[jax.Array, jax.Array]]
-
-
-def semi_hard(anchor: Anchor, margin: float) -> tuple[jax.Array, jax.Array]:
-    """For every positive, the nearest negative beyond it that is inside the margin.
-
-    FaceNet's section 3.2, equation 4; a positive without one is dropped.
-    """
-    gap_pn = anchor.squares_b[None, :] - anchor.squares_b[:, None]
-    may_pn = anchor.negative_b[None, :] & (gap_pn > 0) & (gap_pn < margin)
-    nearest_p = jnp.argmin(jnp.where(may_pn, gap_pn, jnp.inf), axis=1)
-    return nearest_p, anchor.positive_b & may_pn.any(1)
-
-
-def batch_hard(anchor: Anchor, margin: float) -> tuple[jax.Array, jax.Array]:
-    """The farthest positive with the nearest negative, whether they violate or not.
-
-    Hermans et al. 2017 (arXiv 1703.07737), equation 5.
-    """
-    nearest = jnp.argmin(jnp.where(anchor.negative_b, anchor.squares_b, jnp.inf))
-    farthest = jnp.argmax(jnp.where(anchor.positive_b, anchor.squares_b, -jnp.inf))
-    rows = jnp.arange(len(anchor.squares_b))
-    chosen_p = (rows == farthest) & anchor.positive_b & anchor.negative_b.any()
-    return jnp.full_like(rows, nearest), chosen_p
-
-
-def any_violator(anchor: Anchor, margin: float) -> tuple[jax.Array, jax.Array]:
-    """For every positive further on in the batch, any negative inside the margin.
-
-    OpenFace's `train.lua` and Sandberg's `select_triplets`: each pair of a person once,
-    one negative drawn evenly among all with ||a - n||^2 - ||a - p||^2 < margin, hard
-    ones included; a pair without one is dropped.
-    """
-    gap_pn = anchor.squares_b[None, :] - anchor.squares_b[:, None]
-    may_pn = anchor.negative_b[None, :] & (gap_pn < margin)
-    lots_pn = jax.random.uniform(anchor.key, may_pn.shape)
-    drawn_p = jnp.argmax(jnp.where(may_pn, lots_pn, -1.0), axis=1)
-    later_p = jnp.arange(len(anchor.squares_b)) > anchor.row
-    return drawn_p, anchor.positive_b & later_p & may_pn.any(1)
+Select = Callable[[jax.Array, jax.Array, jax.Array], Triplets]
+"""Squared distances [B, B], labels [B] and mask [B] -> triplets."""
 
 
 def triplet_loss(
-    given: Given, margin: float, select: Select
-) -> tuple[jax.Array, Metrics]:
-    """The loss over the triplets that `select` chooses; 0 where it chooses none.
-
-    Metrics: how many triplets there are, and which share of them is active, that is
-    has a loss and a gradient.
-    """
-    x_bd = given.outputs["embedding"].astype(jnp.float32)
-    negatives_bp, chosen_bp = choose(
-        jax.lax.stop_gradient(x_bd), given.labels, given.mask, given.key, margin, select
-    )
-    squares_bb = squared_distances(x_bd)
-    negative_squares_bp = jnp.take_along_axis(squares_bb, negatives_bp, axis=1)
-    hinges_bp = jax.nn.relu(squares_bb - negative_squares_bp + margin)
-    number = jnp.maximum(chosen_bp.sum(), 1)
-    active_bp = chosen_bp & (hinges_bp > 0)
-    return jnp.sum(hinges_bp, where=chosen_bp) / number, {
-        "triplets": chosen_bp.sum().astype(jnp.float32),
-        "active_share": active_bp.sum() / number,
-    }
-
-
-def choose(
-    x_bd: jax.Array,
+    embedding_bd: jax.Array,
     labels_b: jax.Array,
     mask_b: jax.Array,
-    key: jax.Array,
     margin: float,
     select: Select,
-) -> tuple[jax.Array, jax.Array]:
-    """Negatives int32 [B, B] for (anchor, positive), and which of those are chosen."""
-    rows_b = jnp.arange(len(labels_b))
-    same_bb = labels_b[:, None] == labels_b
-    real_bb = mask_b[:, None] & mask_b
-    anchors = Anchor(
-        row=rows_b,
-        squares_b=squared_distances(x_bd),
-        positive_b=real_bb & same_bb & (rows_b[:, None] != rows_b),
-        negative_b=real_bb & ~same_bb,
-        key=jax.random.split(key, len(labels_b)),
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """(1/N) sum [||a - p||^2 - ||a - n||^2 + margin]_+ over the N triplets selected.
+
+    Schroff et al., "FaceNet", CVPR 2015, section 3.1, as a mean. The choice gets no
+    gradient. Without triplets the loss and its gradient are 0.
+
+    Returns:
+      The loss; how many `triplets`, and the `active_share` of them that are still
+      inside the margin (1 by definition of the selections that look for such).
+    """
+    # Zeros, so that nothing a padded row holds can reach a loss or a gradient.
+    embedding_bd = jnp.where(mask_b[:, None], embedding_bd.astype(jnp.float32), 0)
+    squares_bb = squared_distances(embedding_bd)
+    negatives_bb, chosen_bb = select(
+        jax.lax.stop_gradient(squares_bb), labels_b, mask_b
     )
-    return jax.lax.map(lambda anchor: select(anchor, margin), anchors)
+    to_negatives_bb = jnp.take_along_axis(squares_bb, negatives_bb, 1)
+    hinges_bb = jax.nn.relu(squares_bb - to_negatives_bb + margin)
+    hinges_bb = jnp.where(chosen_bb, hinges_bb, 0)
+    count = chosen_bb.sum().astype(jnp.float32)
+    at_least_one = jnp.maximum(count, 1)
+    # A NaN compares as False, and would pass for a batch without triplets.
+    is_nan = jnp.isnan(squares_bb).any()
+    loss = jnp.where(is_nan, jnp.nan, hinges_bb.sum() / at_least_one)
+    active_share = jnp.sum(hinges_bb > 0) / at_least_one
+    return loss, {"triplets": count, "active_share": active_share}
+
+
+def semi_hard(
+    squares_bb: jax.Array, labels_b: jax.Array, mask_b: jax.Array, margin: float
+) -> Triplets:
+    """All pairs a != p of a person, each with its hardest semi-hard negative.
+
+    FaceNet, section 3.2: the nearest negative of those with ||a - p||^2 < ||a - n||^2,
+    if it is inside the margin, ||a - n||^2 < ||a - p||^2 + margin; pairs without one
+    are dropped.
+    """
+    positive_bb, negative_bb = relations(labels_b, mask_b)
+    order_bb, sorted_bb = _by_distance(squares_bb, negative_bb)
+    first_bb = _count_below(sorted_bb, squares_bb, side="right")
+    inside_bb = jnp.take_along_axis(sorted_bb, first_bb, 1) < squares_bb + margin
+    return Triplets(jnp.take_along_axis(order_bb, first_bb, 1), positive_bb & inside_bb)
+
+
+def batch_hard(
+    squares_bb: jax.Array, labels_b: jax.Array, mask_b: jax.Array
+) -> Triplets:
+    """Every anchor that has both, with its farthest positive and nearest negative.
+
+    "Batch hard" of Hermans et al., "In Defense of the Triplet Loss", 2017; the argmax
+    and argmin of FaceNet. Triplets that already keep the margin are in the mean, too.
+    """
+    positive_bb, negative_bb = relations(labels_b, mask_b)
+    farthest_b = jnp.argmax(jnp.where(positive_bb, squares_bb, -jnp.inf), 1)
+    nearest_b = jnp.argmin(jnp.where(negative_bb, squares_bb, jnp.inf), 1)
+    has_both_b = positive_bb.any(1) & negative_bb.any(1)
+    is_farthest_bb = farthest_b[:, None] == jnp.arange(len(labels_b))
+    return Triplets(
+        jnp.broadcast_to(nearest_b[:, None], squares_bb.shape),
+        has_both_b[:, None] & is_farthest_bb,
+    )
+
+
+def any_violator(
+    squares_bb: jax.Array,
+    labels_b: jax.Array,
+    mask_b: jax.Array,
+    margin: float,
+    key: jax.Array,
+) -> Triplets:
+    """Pairs a < p (rows of a person, each once), with a random negative too near.
+
+    As in OpenFace (`train.lua`) and Sandberg (`select_triplets`): one uniform draw from
+    the negatives with ||a - n||^2 - ||a - p||^2 < margin, with no lower bound; pairs
+    without any are dropped. OpenFace could also draw the person's own photos, where all
+    distances are under the margin; here never.
+    """
+    positive_bb, negative_bb = relations(labels_b, mask_b)
+    order_bb, sorted_bb = _by_distance(squares_bb, negative_bb)
+    count_bb = _count_below(sorted_bb, squares_bb + margin, side="left")
+    drawn_bb = jax.random.randint(
+        key, squares_bb.shape, 0, jnp.maximum(count_bb, 1), count_bb.dtype
+    )
+    return Triplets(
+        jnp.take_along_axis(order_bb, drawn_bb, 1),
+        jnp.triu(positive_bb) & (count_bb > 0),
+    )
 
 
 def squared_distances(x_bd: jax.Array) -> jax.Array:
-    """||x_i - x_j||^2 of unit rows, float32 [B, B], 0 on the diagonal."""
+    """||x_i - x_j||^2 [B, B] of rows [B, D]; off by rounding, even below 0, if tiny."""
+    # By default a TPU rounds the factors to bfloat16, and the order is of rounding.
     products_bb = jnp.matmul(x_bd, x_bd.T, precision="highest")
-    lengths_b = jnp.sum(jnp.square(x_bd), -1)
-    return jax.nn.relu(lengths_b[:, None] + lengths_b - 2 * products_bb)
+    norms_b = jnp.sum(jnp.square(x_bd), -1)
+    return norms_b[:, None] + norms_b[None, :] - 2 * products_bb
 
 
-triplet_semi_hard = partial(triplet_loss, select=semi_hard)
-triplet_batch_hard = partial(triplet_loss, select=batch_hard)
-triplet_any_violator = partial(triplet_loss, select=any_violator)
+def relations(labels_b: jax.Array, mask_b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Where two real rows are of the same person, but not the same; and of two people.
+
+    Returns:
+      Two masks, bool [B, B].
+    """
+    real_bb = mask_b[:, None] & mask_b[None, :]
+    same_bb = labels_b[:, None] == labels_b[None, :]
+    itself_bb = jnp.eye(len(labels_b), dtype=bool)
+    return real_bb & same_bb & ~itself_bb, real_bb & ~same_bb
+
+
+def _by_distance(
+    squares_bb: jax.Array, negative_bb: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Each anchor's negatives, nearest first: rows and squared distances, both [B, B].
+
+    What isn't a negative comes last, infinitely far; the anchor itself, at least.
+    """
+    far_bb = jnp.where(negative_bb, squares_bb, jnp.inf)
+    order_bb = jnp.argsort(far_bb, 1)
+    return order_bb, jnp.take_along_axis(far_bb, order_bb, 1)
+
+
+def _count_below(sorted_bb: jax.Array, values_bb: jax.Array, side: str) -> jax.Array:
+    """How many of a sorted row are < each value of that row ("right": <=), [B, B]."""
+    return jax.vmap(lambda row, v: jnp.searchsorted(row, v, side=side))(
+        sorted_bb, values_bb
+    )
