@@ -59,9 +59,14 @@ def base(data: str = "orl") -> ConfigDict:
                 "synthetic": {"num_people": 40, "photos_per_person": 10},
             },
             "model": {
+                # nn4.small2, nn4.small1, nn4, nn2, inception_resnet_v1, vgg_face or
+                # face_resnet
                 "name": "nn4.small2",
+                # Whose definition. Of nn4... and nn2: openface, openface_released (that
+                # of OpenFace's weights) or dl4j; of the others: published.
                 "graph": "openface",
                 "embedding_size": 128,
+                "dropout": 0.0,  # of the trunk's outputs, in training
                 "logit_scale": 8.0,  # unit embeddings times this enter the classifier
             },
             "loss": {"name": "softmax"},
@@ -107,6 +112,7 @@ def validate(config: ConfigDict) -> None:
     _validate_data(config)
     _between(config, "model.embedding_size", 1, BIG)
     _between(config, "model.logit_scale", 1e-6, BIG)
+    _between(config, "model.dropout", 0, 0.99)
     _choice(config, "loss.name", *LOSSES)
     _between(config, "center.weight", 0, BIG)
     _between(config, "center.alpha", 0, 1)

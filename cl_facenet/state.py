@@ -11,7 +11,6 @@ import optax
 from cl_facenet.centers import RULES, center_loss, within_between_ratio
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import FaceNet, unit_range
-from cl_facenet.models.operations import l2_normalize
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
@@ -47,7 +46,7 @@ def create_state(
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=variables["params"],
-            batch_stats=variables["batch_stats"],
+            batch_stats=variables.get("batch_stats", {}),
             opt_state=tx.init(variables["params"]),
             centers=jnp.zeros((model.num_classes, model.embedding_size), jnp.float32),
         )
@@ -75,7 +74,7 @@ def make_train_step(
     itself: both terms to the features, then their sum through the network.
     """
     identity_loss, update_centers = LOSSES[loss], RULES[center_rule]
-    pulled = {"embedding": l2_normalize, "features": lambda features: features}[
+    pulled = {"embedding": model.normalize, "features": lambda features: features}[
         center_on
     ]
 
@@ -92,8 +91,9 @@ def make_train_step(
                 train=True,
                 method="features",
                 mutable=["batch_stats"],
+                rngs={"dropout": jax.random.fold_in(jax.random.key(0), state.step)},
             )
-            return features, updates["batch_stats"]
+            return features, updates.get("batch_stats", {})
 
         def identity_term(
             head: Any, features: jax.Array
