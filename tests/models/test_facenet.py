@@ -1,6 +1,7 @@
 """Every network and graph against its published numbers."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -338,6 +339,7 @@ def test_dropout_is_of_training_only_and_keeps_the_mean(tiny):
     images = jax.random.uniform(jax.random.key(0), (64, 32, 32, 3))
     variables = model.init(jax.random.key(1), images)
 
+    @partial(jax.jit, static_argnums=1)
     def features(seed, train):
         rngs = {"dropout": jax.random.key(seed)}
         kinds = {"method": "features", "mutable": ["batch_stats"], "rngs": rngs}
