@@ -19,10 +19,10 @@ LAYERS = (
     ("evaluate", "summary"),
     ("build", "dataset"),
     ("config",),
-    ("embedder", "progress"),
+    ("embedder", "progress", "warm_start"),
     ("checkpoint",),
     ("state", "metrics", "workdir"),
-    ("optimizers", "centers", "losses", "evaluation", "data", "models"),
+    ("optimizers", "centers", "losses", "evaluation", "data", "models", "interop"),
     ("params", "errors"),
 )
 
