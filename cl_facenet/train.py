@@ -57,7 +57,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             state,
             Path(config.init_from).expanduser(),
             model=config.model,
-            prepared_as=records.metadata["preprocessing"],
+            data=data_identity(records),
+            unseen=split.unseen_people,
         )
         began_from.append(report)
     batches = build_batches(config, records, split)

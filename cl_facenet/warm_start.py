@@ -5,7 +5,7 @@ the optimizer's state.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import jax.numpy as jnp
 
 from cl_facenet.checkpoint import read_data, restore_parts
 from cl_facenet.data.preprocessing import check_same
-from cl_facenet.errors import UsageError
+from cl_facenet.errors import InputError, UsageError
 from cl_facenet.interop.weights import read_weights
 from cl_facenet.params import HEAD, Merged, drop_head, leaves, merge
 from cl_facenet.state import TrainState
-from cl_facenet.workdir import is_run, read_config
+from cl_facenet.workdir import is_run, read_config, read_people
 
 # What two networks have to have in common; the rest of `model` is the head's.
 _SAME = ("name", "graph", "embedding_size")
@@ -29,29 +29,32 @@ def warm_start(
     source: Path,
     *,
     model: Mapping[str, Any],
-    prepared_as: Mapping[str, Any],
+    data: Mapping[str, Any],
+    unseen: Collection[str],
 ) -> tuple[TrainState, str]:
     """`state`, which is new, with trunk, embedding and batch statistics of `source`.
 
     Args:
       source: the workdir of a run (its newest checkpoint is taken), a folder of
-        OpenFace's CSV files, or a .safetensors file. Only a workdir tells its graph and
-        its photos' preprocessing; of the others take care yourself.
+        OpenFace's CSV files, or a .safetensors file. Only a workdir tells its graph,
+        its photos' preprocessing and who is on them; of the others take care yourself.
       model: the `model` section of the config.
-      prepared_as: the description of the preprocessing of the photos to train on.
+      data: which photos these are, and how they were made square.
+      unseen: the people who are kept for verification.
 
     Returns:
       The state, and a line on what was kept and what is new.
 
     Raises:
       InputError: no weights there, or not all of this network's; or photos prepared
-        otherwise than those of the run.
+        otherwise than those of the run; or it was trained on the unseen.
       UsageError: a run of another model.
     """
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     body = variables | {"params": drop_head(state.params)}
     if is_run(source):
-        _check_run(source, model, prepared_as)
+        _check_model(source, model)
+        _check_data(source, data, unseen)
         given, step = restore_parts(source / "checkpoints", body)
         origin = f"{source} at step {step}"
     else:
@@ -66,10 +69,8 @@ def warm_start(
     return dataclasses.replace(state, **placed), _report(origin, merged)
 
 
-def _check_run(
-    workdir: Path, model: Mapping[str, Any], prepared_as: Mapping[str, Any]
-) -> None:
-    """Refuses a run of another network, or of photos prepared otherwise."""
+def _check_model(workdir: Path, model: Mapping[str, Any]) -> None:
+    """Refuses a run of another network."""
     there = read_config(workdir)["model"]
     for key in _SAME:
         if there[key] != model[key]:
@@ -77,7 +78,25 @@ def _check_run(
                 f"init_from={workdir} has model.{key} {there[key]!r}, this run has "
                 f"{model[key]!r}: make them the same, or leave init_from out"
             )
-    check_same(prepared_as, read_data(workdir / "checkpoints")["preprocessing"])
+
+
+def _check_data(
+    workdir: Path, data: Mapping[str, Any], unseen: Collection[str]
+) -> None:
+    """Refuses a run of photos prepared otherwise, or of the unseen.
+
+    Only of the very same photos do equal names say that it is the same people.
+    """
+    there = read_data(workdir / "checkpoints")
+    check_same(data["preprocessing"], there["preprocessing"])
+    if data["fingerprint"] == there["fingerprint"]:
+        known = sorted(set(read_people(workdir)) & set(unseen))
+        if known:
+            raise InputError(
+                f"init_from={workdir} was trained on {len(known)} of the people who "
+                f"are kept for verification here, such as {known[0]}: split them in "
+                "the same way (seed, data.verification_share, data.lfw.protocol)"
+            )
 
 
 def _report(origin: str, merged: Merged) -> str:
