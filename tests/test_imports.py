@@ -23,7 +23,8 @@ LAYERS = (
     ("checkpoint",),
     ("state", "metrics", "workdir"),
     ("optimizers", "centers", "losses", "evaluation", "data", "models", "interop"),
-    ("params", "errors"),
+    ("params",),
+    ("errors",),
 )
 
 
