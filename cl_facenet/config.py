@@ -31,6 +31,9 @@ def base(data: str = "orl") -> ConfigDict:
             "num_epochs": 32,  # times that every training photo is seen
             "log_every_steps": 10,
             "checkpoint_every_steps": 100,  # a multiple of log_every_steps
+            # Whose trunk and embedding to begin with: a run's directory, a folder of
+            # OpenFace's CSV files, or a .safetensors file; "": random ones.
+            "init_from": "",
             "data": {
                 "name": data if named else "folder",
                 "path": "" if named else data,  # of the folder

@@ -10,7 +10,12 @@ import numpy as np
 from PIL import Image
 
 from cl_facenet.data.photos import PhotoLike, open_photo
-from cl_facenet.data.preprocessing import Prepared, Preprocessing, described, say
+from cl_facenet.data.preprocessing import (
+    Prepared,
+    Preprocessing,
+    check_same,
+    described,
+)
 from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import (
     FaceNet,
@@ -94,12 +99,7 @@ class Embedder:
         Raises:
           InputError: so they were; both ways are named.
         """
-        own = self.preprocessing.describe()
-        if dict(prepared_as) != own:
-            raise InputError(
-                f"the photos were prepared as {say(prepared_as)}; the model was "
-                f"trained on photos prepared as {say(own)}"
-            )
+        check_same(prepared_as, self.preprocessing.describe())
 
     def _embed_batch(self, images: np.ndarray) -> np.ndarray:
         """Pads to a power of two, so that few sizes are ever compiled."""
