@@ -9,7 +9,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from tiny import TinyTrunk, tiny_config
+from tiny import TINY, tiny_config
 
 from cl_facenet.build import build_model, build_optimizer
 from cl_facenet.checkpoint import Checkpoints, restore_parts
@@ -35,7 +35,7 @@ def first(cache, tmp_path_factory):
     """A run of 4 people (6, less 2 for verification), 6 steps long."""
     workdir = tmp_path_factory.mktemp("runs") / "first"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(facenet.TRUNKS, "tiny", TinyTrunk())
+        patch.setitem(facenet.NETWORKS, "tiny", TINY)
         train(tiny_config(cache, num_epochs=2), workdir)
     return workdir
 
