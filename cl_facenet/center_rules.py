@@ -51,7 +51,7 @@ def sandberg(state: CenterState, pull: Pull, alpha: float) -> CenterState:
 
 
 def pytorch(state: CenterState, pull: Pull, alpha: float) -> CenterState:
-    """c_j <- c_j - alpha (2 / B) S_j: pytorch-center-loss, alpha being its `lr_cent`."""
+    """c_j <- c_j - alpha (2 / B) S_j: pytorch-center-loss; alpha: its `lr_cent`."""
     return _take(state, pull, alpha * 2 * pull.sum_pd / pull.batch_size)
 
 
@@ -84,7 +84,7 @@ def _averaged(pull: Pull) -> jax.Array:
 
 
 def _take(state: CenterState, pull: Pull, step_pd: jax.Array) -> CenterState:
-    """Subtracts a step from the rows of the people in the batch, in place if donated."""
+    """Subtracts a step from the rows of those in the batch, in place if donated."""
     centers = state["centers"].at[pull.people_p].add(-step_pd, mode="drop")
     return state | {"centers": centers}
 

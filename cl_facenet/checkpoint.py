@@ -53,6 +53,13 @@ class Checkpoints:
         return self._manager.restore(self.latest_step, args=items)["state"]
 
 
+def is_saved(directory: Path) -> bool:
+    """Whether a directory, which need not be there, has a checkpoint saved whole."""
+    with contextlib.suppress(InputError), _newest(directory):
+        return True
+    return False
+
+
 def read_data(directory: Path) -> dict[str, Any]:
     """The `data` saved with the newest state in a directory of checkpoints.
 

@@ -31,6 +31,9 @@ def base(data: str = "orl") -> ConfigDict:
             "num_epochs": 32,  # times that every training photo is seen
             "log_every_steps": 10,
             "checkpoint_every_steps": 100,  # a multiple of log_every_steps
+            # Whose trunk and embedding to begin with: a run's directory, a folder of
+            # OpenFace's CSV files, or a .safetensors file; "": random ones.
+            "init_from": "",
             "data": {
                 "name": data if named else "folder",
                 "path": "" if named else data,  # of the folder
@@ -60,9 +63,14 @@ def base(data: str = "orl") -> ConfigDict:
                 "synthetic": {"num_people": 40, "photos_per_person": 10},
             },
             "model": {
+                # nn4.small2, nn4.small1, nn4, nn2, inception_resnet_v1, vgg_face or
+                # face_resnet
                 "name": "nn4.small2",
+                # Whose definition. Of nn4... and nn2: openface, openface_released (that
+                # of OpenFace's weights) or dl4j; of the others: published.
                 "graph": "openface",
                 "embedding_size": 128,
+                "dropout": 0.0,  # of the trunk's outputs, in training
                 "logit_scale": 8.0,  # unit embeddings times this enter the classifier
             },
             "loss": {
@@ -72,7 +80,7 @@ def base(data: str = "orl") -> ConfigDict:
                 "margin": placeholder(float),  # None: the loss's own, if it has one
             },
             "center": {
-                # Whose formulas: paper, caffe_face, sandberg, pytorch, dl4j or dl4j_zoo.
+                # Whose: paper, caffe_face, sandberg, pytorch, dl4j or dl4j_zoo.
                 "rule": "paper",
                 # What the rule weighs its term by; paper: lambda, of half the mean
                 # ||x - c||^2. 0: none. None: the rule's own.
@@ -137,6 +145,7 @@ def validate(config: ConfigDict) -> None:
     _validate_data(config)
     _between(config, "model.embedding_size", 1, BIG)
     _between(config, "model.logit_scale", 1e-6, BIG)
+    _between(config, "model.dropout", 0, 0.99)
     _validate_loss(config)
     _between(config, "center.weight", 0, BIG)
     _between(config, "center.alpha", 0, 1)

@@ -10,7 +10,12 @@ import numpy as np
 from PIL import Image
 
 from cl_facenet.data.photos import PhotoLike, open_photo
-from cl_facenet.data.preprocessing import Prepared, Preprocessing, described, say
+from cl_facenet.data.preprocessing import (
+    Prepared,
+    Preprocessing,
+    check_same,
+    described,
+)
 from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import (
     FaceNet,
@@ -18,7 +23,6 @@ from cl_facenet.models.facenet import (
     create_model,
     unit_range,
 )
-from cl_facenet.models.operations import l2_normalize
 from cl_facenet.workdir import read_config
 
 BATCH_SIZE = 64
@@ -44,6 +48,7 @@ class Embedder:
         self.params = params
         self.preprocessing = preprocessing
         self._apply = jax.jit(self.apply)
+        self._size = model.embedding_size
 
     def __call__(
         self,
@@ -81,7 +86,7 @@ class Embedder:
             make_square = Prepared(prepared_as)
         images = [make_square(open_photo(photo)).pixels for photo in photos]
         if not images:
-            return np.zeros((0, self.params["params"]["embedding"]["bias"].size), "f4")
+            return np.zeros((0, self._size), "f4")
         rows = [
             self._embed_batch(np.stack(images[start : start + BATCH_SIZE]))
             for start in range(0, len(images), BATCH_SIZE)
@@ -94,12 +99,7 @@ class Embedder:
         Raises:
           InputError: so they were; both ways are named.
         """
-        own = self.preprocessing.describe()
-        if dict(prepared_as) != own:
-            raise InputError(
-                f"the photos were prepared as {say(prepared_as)}; the model was "
-                f"trained on photos prepared as {say(own)}"
-            )
+        check_same(prepared_as, self.preprocessing.describe())
 
     def _embed_batch(self, images: np.ndarray) -> np.ndarray:
         """Pads to a power of two, so that few sizes are ever compiled."""
@@ -118,7 +118,7 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
 
     def embed(params: Variables, images: jax.Array) -> jax.Array:
         features: Any = model.apply(params, unit_range(images), method="features")
-        return l2_normalize(features)
+        return model.normalize(features)
 
     return embed
 

@@ -61,7 +61,7 @@ def create_state(
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=variables["params"],
-            batch_stats=variables["batch_stats"],
+            batch_stats=variables.get("batch_stats", {}),
             opt_state=tx.init(variables["params"]),
             center_state=rule.init(
                 jax.random.fold_in(key, 1), num_classes, model.embedding_size
@@ -110,8 +110,9 @@ def make_train_step(
                 train=True,
                 method="features",
                 mutable=["batch_stats"],
+                rngs={"dropout": key},
             )
-            return features, updates["batch_stats"]
+            return features, updates.get("batch_stats", {})
 
         def identity_term(head: Any, features: jax.Array) -> tuple[jax.Array, Metrics]:
             outputs: Any = model.apply({"params": head}, features, method="outputs")

@@ -7,7 +7,7 @@ import numpy as np
 from flax.linen import Module
 from rich.table import Table
 
-from cl_facenet.models.facenet import FaceNet
+from cl_facenet.models.facenet import FaceNet, abstract_variables
 from cl_facenet.params import HEAD, count, leaves
 
 
@@ -18,7 +18,7 @@ def summarize(model: FaceNet, image_size: int) -> Table:
     are trained, though no optimizer sees them.
     """
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), np.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    variables = abstract_variables(model, image_size)
     params = variables["params"]
     outputs = _output_shapes(model, variables, images)
 

@@ -18,7 +18,7 @@ from cl_facenet.build import (
     build_train_step,
     count_steps,
 )
-from cl_facenet.checkpoint import Checkpoints
+from cl_facenet.checkpoint import Checkpoints, is_saved
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
@@ -26,6 +26,7 @@ from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.evaluate import evaluate, read_published
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.progress import Progress
+from cl_facenet.warm_start import warm_start
 
 
 def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -50,6 +51,16 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     )
     train_step = build_train_step(config, model, tx)
     state = build_state(config, model, tx)
+    began_from: list[str] = []
+    if config.init_from and not is_saved(workdir / "checkpoints"):
+        state, report = warm_start(
+            state,
+            Path(config.init_from).expanduser(),
+            model=config.model,
+            data=data_identity(records),
+            unseen=split.unseen_people,
+        )
+        began_from.append(report)
     batches = build_batches(config, records, split)
     read_published(config)  # what would be refused at the end is refused now
     counts = np.bincount(split.train_labels).tolist()
@@ -63,7 +74,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             state = checkpoints.restore(like=state)
             batches.set_state(trained_on["position"])
         start = int(state.step)
-        print(_heading(config, records, split, start, num_steps), file=sys.stderr)
+        heading = _heading(config, records, split, start, num_steps)
+        print(heading, *began_from, sep="\n", file=sys.stderr)
         log = MetricsLog(
             workdir / "metrics.jsonl",
             start_step=start,

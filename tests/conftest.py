@@ -13,7 +13,7 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 import pytest
 from hypothesis import settings
 from lfw_like import expect_it, write_lfw
-from tiny import TinyTrunk
+from tiny import TINY
 
 from cl_facenet.models import facenet
 
@@ -26,7 +26,7 @@ settings.load_profile("repeatable")
 @pytest.fixture
 def tiny(monkeypatch):
     """Makes model.name=tiny a network."""
-    monkeypatch.setitem(facenet.TRUNKS, "tiny", TinyTrunk())
+    monkeypatch.setitem(facenet.NETWORKS, "tiny", TINY)
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from lfw_like import expect_it, write_lfw
-from tiny import TinyTrunk, tiny_config
+from tiny import TINY, tiny_config
 
 from cl_facenet import cli, prepare
 from cl_facenet.benchmark import benchmark
 from cl_facenet.errors import InputError, UsageError
-from cl_facenet.models.facenet import TRUNKS
+from cl_facenet.models.facenet import NETWORKS
 from cl_facenet.train import train
 
 
@@ -20,7 +20,7 @@ def made(tmp_path_factory):
     """A prepared LFW of our own, and a run on each half of it."""
     root = tmp_path_factory.mktemp("made")
     patch = pytest.MonkeyPatch()
-    patch.setitem(TRUNKS, "tiny", TinyTrunk())
+    patch.setitem(NETWORKS, "tiny", TINY)
     expect_it(patch)
     source, cache = write_lfw(root / "lfw-like"), root / "cache"
     prepare.main(

@@ -1,23 +1,9 @@
 """Keys and the values they may take."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from cl_facenet.config import base, validate
 from cl_facenet.errors import UsageError
-
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.py"))
-
-
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_file_is_valid(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for arguments in ((), ("synthetic",), ("some/folder",)):
-        validate(module.get_config(*arguments))
 
 
 def test_the_names_that_others_rely_on():
@@ -66,6 +52,8 @@ def test_the_data_behind_the_colon():
         ("model.name", "nn5"),
         ("model.graph", "caffe"),
         ("model.embedding_size", 0),
+        ("model.dropout", 1.0),
+        ("model.dropout", -0.1),
         ("loss.name", "hinge"),
         ("center.weight", -1.0),
         ("center.alpha", 1.5),

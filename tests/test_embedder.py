@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import TinyTrunk, tiny_config
+from tiny import TINY, tiny_config
 
 import cl_facenet
 from cl_facenet.build import build_model
@@ -15,19 +15,19 @@ from cl_facenet.checkpoint import restore_parts
 from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
-from cl_facenet.models.facenet import TRUNKS, abstract_variables, unit_range
+from cl_facenet.models.facenet import NETWORKS, abstract_variables, unit_range
 from cl_facenet.train import train
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """(config, workdir) of a finished run of the tiny network."""
-    TRUNKS["tiny"] = TinyTrunk()
+    NETWORKS["tiny"] = TINY
     config = tiny_config(tmp_path_factory.mktemp("cache"), num_epochs=4)
     workdir = tmp_path_factory.mktemp("run")
     train(config, workdir)
     yield config, workdir
-    del TRUNKS["tiny"]
+    del NETWORKS["tiny"]
 
 
 @pytest.fixture

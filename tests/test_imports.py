@@ -19,11 +19,12 @@ LAYERS = (
     ("evaluate", "summary"),
     ("build", "dataset"),
     ("config",),
-    ("embedder", "progress"),
+    ("embedder", "progress", "warm_start"),
     ("checkpoint",),
     ("state", "metrics", "workdir"),
-    ("optimizers", "centers", "losses", "evaluation", "data", "models"),
-    ("params", "errors"),
+    ("optimizers", "centers", "losses", "evaluation", "data", "models", "interop"),
+    ("params",),
+    ("errors",),
 )
 
 

@@ -31,6 +31,9 @@ class TinyTrunk(nn.Module):
         """Takes any."""
 
 
+TINY = {"openface": facenet.Network(TinyTrunk())}
+
+
 def tiny_config(cache_dir, **changes):
     config = base("synthetic")
     config.data.cache_dir = str(cache_dir)
@@ -49,7 +52,7 @@ def tiny_config(cache_dir, **changes):
 
 
 if __name__ == "__main__":
-    facenet.TRUNKS["tiny"] = TinyTrunk()
+    facenet.NETWORKS["tiny"] = TINY
     show = Progress.show
 
     def slowly(self: Progress, step: int, metrics: dict[str, float]) -> None:

@@ -130,6 +130,19 @@ def described(description: Mapping[str, Any]) -> Preprocessing:
     return preprocessing
 
 
+def check_same(photos: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+    """Refuses photos that were prepared in another way than a model's were.
+
+    Raises:
+      InputError: so they were; both ways are named.
+    """
+    if dict(photos) != dict(model):
+        raise InputError(
+            f"the photos were prepared as {say(photos)}; the model was trained on "
+            f"photos prepared as {say(model)}"
+        )
+
+
 def say(description: Mapping[str, Any]) -> str:
     """A description in one line of an error."""
     return ", ".join(f"{name} {value}" for name, value in description.items())

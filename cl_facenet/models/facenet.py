@@ -1,18 +1,62 @@
 """FaceNet: trunk -> embedding -> logits, whose last part is dropped after training."""
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.nn.initializers import Initializer
 
-from cl_facenet.errors import UsageError
-from cl_facenet.models.inception import NN4_SMALL2, InceptionTrunk
-from cl_facenet.models.layers import torch_uniform
-from cl_facenet.models.operations import l2_normalize
+from cl_facenet.errors import InputError, UsageError
+from cl_facenet.models.ending import Ending, LinearBN
+from cl_facenet.models.face_resnet import FaceResNet
+from cl_facenet.models.graphs import GRAPHS
+from cl_facenet.models.inception import (
+    NN2,
+    NN4,
+    NN4_SMALL1,
+    NN4_SMALL2,
+    InceptionTrunk,
+    Row,
+)
+from cl_facenet.models.inception_resnet import InceptionResNetV1
+from cl_facenet.models.layers import xavier_uniform
+from cl_facenet.models.operations import l2_normalize, l2_normalize_above
+from cl_facenet.models.vgg import VGGFace
 
-TRUNKS = {"nn4.small2": InceptionTrunk(NN4_SMALL2)}
-GRAPHS = ("openface",)
+
+class Network(NamedTuple):
+    """A trunk, and how what stands behind it is made."""
+
+    trunk: nn.Module
+    ending: Ending = Ending()
+
+
+def _by_graph(rows: tuple[Row, ...]) -> dict[str, Network]:
+    return {
+        name: Network(InceptionTrunk(rows, graph), graph.ending)
+        for name, graph in GRAPHS.items()
+    }
+
+
+# By name, then by graph. `published`: as its authors have it, of whom all agree.
+NETWORKS = {
+    "nn4.small2": _by_graph(NN4_SMALL2),
+    "nn4.small1": _by_graph(NN4_SMALL1),
+    "nn4": _by_graph(NN4),
+    "nn2": _by_graph(NN2),
+    "inception_resnet_v1": {
+        "published": Network(
+            InceptionResNetV1(),
+            Ending(LinearBN, normalize=partial(l2_normalize_above, floor=1e-12)),
+        )
+    },
+    "vgg_face": {"published": Network(VGGFace())},
+    "face_resnet": {
+        "published": Network(FaceResNet(), Ending(kernel_init=xavier_uniform))
+    },
+}
 
 
 class FaceNet(nn.Module):
@@ -29,6 +73,8 @@ class FaceNet(nn.Module):
       logit_scale: what unit embeddings are multiplied by before the classifier.
         Without it (1.0) a softmax over many people cannot become confident.
       head: the classifier, one of HEADS; None builds none.
+      dropout: share of the trunk's outputs that training leaves out, at random.
+      ending: how embedding layer, normalisation and classifier are made.
     """
 
     trunk: nn.Module
@@ -36,6 +82,8 @@ class FaceNet(nn.Module):
     num_classes: int | None
     logit_scale: float
     head: str | None = "dense"
+    dropout: float = 0.0
+    ending: Ending = Ending()
 
     @property
     def classifies(self) -> bool:
@@ -43,21 +91,37 @@ class FaceNet(nn.Module):
         return self.num_classes is not None and self.head is not None
 
     def setup(self) -> None:
-        self.embedding = nn.Dense(self.embedding_size, kernel_init=torch_uniform)
-        if self.classifies:
-            self.logits = HEADS[self.head](self.num_classes)
+        self.drop = nn.Dropout(self.dropout)
+        self.embedding = self.ending.embedding(
+            self.embedding_size, self.ending.kernel_init
+        )
+        if self.num_classes is not None and self.head is not None:
+            self.logits = HEADS[self.head](
+                self.num_classes, kernel_init=self.ending.logits_init
+            )
 
     def features(
         self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
     ) -> jax.Array:
-        """Images [B, H, W, 3] in [0, 1] -> features [B, D]; mask [B]: real rows."""
+        """Images [B, H, W, 3] in [0, 1] -> features [B, D]; mask [B]: real rows.
+
+        In training with dropout, `apply` wants an rng named `dropout`.
+        """
+        if images.ndim != 4 or images.shape[3] != 3:
+            raise InputError(
+                f"images of shape {list(images.shape)}: this network takes "
+                "[batch, height, width, 3]"
+            )
+        self.trunk.check_size(*images.shape[1:3])
         if mask is None:
             mask = jnp.ones(images.shape[0], bool)
-        return self.embedding(self.trunk(images, mask, train=train))
+        x = self.trunk(images, mask, train=train)
+        return self.embedding(self.drop(x, deterministic=not train), mask, train=train)
 
+    @nn.nowrap
     def normalize(self, features: jax.Array) -> jax.Array:
-        """Features [B, D] -> embeddings of unit length, float32."""
-        return l2_normalize(features)
+        """Features [..., D] -> embedding [..., D], float32; needs no parameters."""
+        return self.ending.normalize(features)
 
     def outputs(self, features: jax.Array) -> dict[str, jax.Array]:
         """Features [B, D] -> features, embedding and what the head gives.
@@ -94,11 +158,12 @@ class Cosines(nn.Module):
     """Unit rows x [B, D] -> their cosines with every column of the kernel, [B, C]."""
 
     features: int
+    kernel_init: Initializer
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         shape = (x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", self.kernel_init, shape)
         return x @ l2_normalize(kernel.T).T
 
 
@@ -112,20 +177,31 @@ def create_model(
     embedding_size: int,
     logit_scale: float,
     num_classes: int | None,
+    dropout: float = 0.0,
     head: str | None = "dense",
 ) -> FaceNet:
     """The network that the `model` section of a config names."""
-    if name not in TRUNKS:
-        raise UsageError(f"model.name is {name!r}: choose one of {', '.join(TRUNKS)}")
-    if graph not in GRAPHS:
-        raise UsageError(f"model.graph is {graph!r}: choose one of {', '.join(GRAPHS)}")
-    return FaceNet(TRUNKS[name], embedding_size, num_classes, logit_scale, head)
+    if name not in NETWORKS:
+        raise UsageError(f"model.name is {name!r}: choose one of {', '.join(NETWORKS)}")
+    graphs = NETWORKS[name]
+    if graph not in graphs:
+        raise UsageError(
+            f"model.graph is {graph!r}: choose one of {', '.join(graphs)} for {name}"
+        )
+    trunk, ending = graphs[graph]
+    return FaceNet(
+        trunk, embedding_size, num_classes, logit_scale, head, dropout, ending
+    )
 
 
 def abstract_variables(model: FaceNet, image_size: int) -> dict[str, Any]:
-    """Shapes and types of a model's variables, without making any."""
+    """Shapes and types of a model's variables, without making any.
+
+    `batch_stats` are there, though empty, if no layer has any.
+    """
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    return jax.eval_shape(model.init, jax.random.key(0), images)
+    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    return {"batch_stats": {}} | variables
 
 
 def unit_range(images: jax.Array) -> jax.Array:

@@ -1,18 +1,24 @@
 """Inception blocks and the trunks made of them (FaceNet, arXiv 1503.03832, tables 1-2).
 
-Source of every number: OpenFace's `nn4.small2.def.lua`; dpnn's `Inception.lua` for
-the order of the branches and nn's `DepthConcat.lua` for the padding of small ones.
+Source of every number: OpenFace's `*.def.lua`; dpnn's `Inception.lua` for the order of
+the branches and nn's `DepthConcat.lua` for the padding of small ones. In what other
+definitions differ is in graphs.py.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cl_facenet.errors import InputError
-from cl_facenet.models.layers import ConvBN
+from cl_facenet.models.graphs import Graph, Pool
+from cl_facenet.models.layers import ConvBN, padding_of
 from cl_facenet.models.operations import l2_pool, local_response_norm, max_pool
+from cl_facenet.models.sizes import require_size
+
+Unit = Callable[..., ConvBN]
 
 
 class Row(NamedTuple):
@@ -27,15 +33,34 @@ class Row(NamedTuple):
     stride: int = 1
 
 
-NN4_SMALL2 = (
+UP_TO_4A = (
     # name  1x1   3x3         5x5        pool   projection  stride
     Row("3a", 64, (96, 128), (16, 32), "max", 32),
     Row("3b", 64, (96, 128), (32, 64), "l2", 64),
     Row("3c", None, (128, 256), (32, 64), "max", None, 2),
     Row("4a", 256, (96, 192), (32, 64), "l2", 128),
-    Row("4e", None, (160, 256), (64, 128), "max", None, 2),
+)
+ROW_4B = Row("4b", 224, (112, 224), (32, 64), "l2", 128)
+ROW_4C = Row("4c", 192, (128, 256), (32, 64), "l2", 128)
+ROW_4D = Row("4d", 160, (144, 288), (32, 64), "l2", 128)
+ROW_4E = Row("4e", None, (160, 256), (64, 128), "max", None, 2)
+WIDE_5 = (
+    Row("5a", 384, (192, 384), None, "l2", 128),
+    Row("5b", 384, (192, 384), None, "max", 128),
+)
+
+NN4_SMALL2 = (
+    *UP_TO_4A,
+    ROW_4E,
     Row("5a", 256, (96, 384), None, "l2", 96),
     Row("5b", 256, (96, 384), None, "max", 96),
+)
+NN4_SMALL1 = (*UP_TO_4A, ROW_4B, ROW_4E, *WIDE_5)
+NN4 = (*UP_TO_4A, ROW_4B, ROW_4C, ROW_4D, ROW_4E, *WIDE_5)
+NN2 = (
+    *UP_TO_4A,
+    *(ROW_4B, ROW_4C, ROW_4D, ROW_4E),
+    *(row._replace(conv_5x5=(48, 128)) for row in WIDE_5),
 )
 
 
@@ -46,59 +71,71 @@ class Branch(nn.Module):
     features: int
     kernel: int
     stride: int
+    unit: Unit
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = ConvBN(self.reduce, 1, name="reduce")(x, mask, train=train)
-        conv = ConvBN(
-            self.features, self.kernel, self.stride, self.kernel // 2, name="expand"
-        )
-        return conv(x, mask, train=train)
+        x = self.unit(self.reduce, 1, name="reduce")(x, mask, train=train)
+        expand = self.unit(self.features, self.kernel, self.stride, name="expand")
+        return expand(x, mask, train=train)
 
 
 class PoolBranch(nn.Module):
-    """3x3 pooling, then a 1x1 projection where the row has one.
-
-    Max pools pad to keep the block's size. L2 pools do not pad; their smaller map is
-    set in the middle of zeros by the block.
-    """
+    """3x3 pooling, then a 1x1 projection where the row has one."""
 
     pool: str
+    how: Pool
     projection: int | None
-    stride: int
+    unit: Unit
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        pooled = (
-            max_pool(x, 3, self.stride, padding=1)
-            if self.pool == "max"
-            else l2_pool(x, 3, self.stride, padding=0)
-        )
+        x = pool_3x3(max_pool if self.pool == "max" else l2_pool, x, self.how)
         if self.projection is None:
-            return pooled
-        return ConvBN(self.projection, 1, name="project")(pooled, mask, train=train)
+            return x
+        return self.unit(self.projection, 1, name="project")(x, mask, train=train)
 
 
 class InceptionBlock(nn.Module):
-    """The branches of one row side by side: 3x3, 5x5, pool, 1x1."""
+    """The branches of one row side by side: 3x3, 5x5, pool and, last or first, 1x1."""
 
     row: Row
+    graph: Graph
 
     @nn.compact
     def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        row = self.row
+        row, graph = self.row, self.graph
+        unit = unit_of(graph, bias=0.2 if row.name in graph.biased else 0.0)
         branches: list[nn.Module] = [
-            Branch(*row.conv_3x3, 3, row.stride, name="branch_3x3")
+            Branch(*row.conv_3x3, 3, row.stride, unit, name="branch_3x3")
         ]
         if row.conv_5x5:
-            branches.append(Branch(*row.conv_5x5, 5, row.stride, name="branch_5x5"))
+            kernel = 5 if row.stride == 1 else graph.kernel_5x5_down
+            branches.append(
+                Branch(*row.conv_5x5, kernel, row.stride, unit, name="branch_5x5")
+            )
+        how = graph.pool(row.pool, row.stride)
         branches.append(
-            PoolBranch(row.pool, row.projection, row.stride, name="branch_pool")
+            PoolBranch(row.pool, how, row.projection, unit, name="branch_pool")
         )
         if row.conv_1x1:
-            branches.append(ConvBN(row.conv_1x1, 1, name="branch_1x1"))
+            place = 0 if row.name in graph.first_1x1 else len(branches)
+            branches.insert(place, unit(row.conv_1x1, 1, name="branch_1x1"))
         maps = [branch(x, mask, train=train) for branch in branches]
-        return jnp.concatenate([_center_in(m, *maps[0].shape[1:3]) for m in maps], -1)
+        height, width = (max(m.shape[axis] for m in maps) for axis in (1, 2))
+        return jnp.concatenate([_center_in(m, height, width) for m in maps], -1)
+
+
+def unit_of(graph: Graph, bias: float = 0.0) -> Unit:
+    """ConvBN as a graph has it; it wants features, kernel, stride and name."""
+    return partial(
+        ConvBN, padding=graph.conv_padding, bias=bias, kernel_init=graph.kernel_init
+    )
+
+
+def pool_3x3(pool: Callable[..., jax.Array], x: jax.Array, how: Pool) -> jax.Array:
+    """`pool` over 3x3 windows of x, with a graph's stride and padding."""
+    return pool(x, 3, how.stride, padding_of(how.padding, x, 3, how.stride))
 
 
 def _center_in(x: jax.Array, height: int, width: int) -> jax.Array:
@@ -112,36 +149,28 @@ def _center_in(x: jax.Array, height: int, width: int) -> jax.Array:
 class InceptionTrunk(nn.Module):
     """Stem, the rows of a table, average over the last map: [B, H, W, 3] -> [B, C].
 
-    H and W are multiples of `multiple_of`, and `smallest` or more: 96 gives maps of
-    48, 24, 12, 6 and 3, the last of which an unpadded 3x3 pool still fits.
+    H and W are multiples of 32, and 96 or more: 96 gives maps of 48, 24, 12, 6 and 3,
+    the last of which an unpadded 3x3 pool still fits; NN2's 224 ends in 7.
     """
 
     rows: tuple[Row, ...]
-
-    multiple_of = 32
-    smallest = 96
+    graph: Graph
 
     @nn.compact
     def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        if images.ndim != 4 or images.shape[3] != 3:
-            raise InputError(
-                f"images of shape {list(images.shape)}: this network takes "
-                "[batch, height, width, 3]"
-            )
-        self.check_size(*images.shape[1:3])
-        x = ConvBN(64, 7, 2, 3, name="stem_7x7")(images, mask, train=train)
-        x = local_response_norm(max_pool(x, 3, 2, padding=1))
-        x = ConvBN(64, 1, name="stem_1x1")(x, mask, train=train)
-        x = ConvBN(192, 3, 1, 1, name="stem_3x3")(x, mask, train=train)
-        x = max_pool(local_response_norm(x), 3, 2, padding=1)
+        graph, unit = self.graph, unit_of(self.graph)
+        x = images * graph.pixel_range
+        x = unit(64, 7, 2, name="stem_7x7")(x, mask, train=train)
+        x = local_response_norm(pool_3x3(max_pool, x, graph.stem_pool), graph.lrn_alpha)
+        x = unit(64, 1, name="stem_1x1")(x, mask, train=train)
+        x = unit(192, 3, name="stem_3x3")(x, mask, train=train)
+        x = pool_3x3(max_pool, local_response_norm(x, graph.lrn_alpha), graph.stem_pool)
         for row in self.rows:
-            x = InceptionBlock(row, name=f"inception_{row.name}")(x, mask, train=train)
+            block = InceptionBlock(row, graph, name=f"inception_{row.name}")
+            x = block(x, mask, train=train)
         return x.mean((1, 2))
 
     def check_size(self, height: int, width: int) -> None:
         """Raises InputError for images that the network cannot take."""
-        if any(n % self.multiple_of or n < self.smallest for n in (height, width)):
-            raise InputError(
-                f"images of {height}x{width} pixels: this network takes multiples of "
-                f"{self.multiple_of}, {self.smallest} or more (data.image_size)"
-            )
+        fits = all(n % 32 == 0 and n >= 96 for n in (height, width))
+        require_size(fits, height, width, "multiples of 32, 96 or more")

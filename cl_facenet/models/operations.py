@@ -120,6 +120,16 @@ def l2_normalize(x: jax.Array, epsilon: float = 1e-10) -> jax.Array:
     return x * jax.lax.rsqrt(jnp.sum(jnp.square(x), -1, keepdims=True) + epsilon)
 
 
+def l2_normalize_above(x: jax.Array, floor: float) -> jax.Array:
+    """x / max(||x||, floor) along the last axis, float32: a unit vector, or one of 0s.
+
+    The gradient is that of x / floor below the floor, and finite everywhere.
+    """
+    x = x.astype(jnp.float32)
+    squares = jnp.sum(jnp.square(x), -1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.maximum(squares, floor**2))
+
+
 def conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """Cross-correlation [B, H, W, I] x [k, l, I, O] -> [B, H', W', O]."""
     padding = _pairs(padding)
@@ -219,36 +229,46 @@ def _conv_7x7_backward(
 _conv_7x7.defvjp(_conv_7x7_forward, _conv_7x7_backward)
 
 
-@jax.custom_vjp
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
 def normalize(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, weight: jax.Array
+    x: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    weight: jax.Array,
+    epsilon: float = EPSILON,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """ReLU of the batch-normalised x [B, H, W, C], and the batch's mean and variance.
 
-    Ioffe and Szegedy 2015, algorithm 1, with epsilon 1e-5 and the gradient of section
-    3 written out: one pass over the map where autodiff takes several. `weight` [B, 1,
-    1, 1] is 1 for rows that count and 0 for padding. Statistics are float32 and
-    two-pass: E[x^2] - E[x]^2 loses all digits where the mean is large.
+    Ioffe and Szegedy 2015, algorithm 1, with the gradient of section 3 written out: one
+    pass over the map where autodiff takes several. `weight` [B, 1, 1, 1] is 1 for rows
+    that count and 0 for padding. Statistics are float32 and two-pass: E[x^2] - E[x]^2
+    loses all digits where the mean is large.
     """
-    return _normalize_forward(x, scale, bias, weight)[0]
+    return _normalize_forward(x, scale, bias, weight, epsilon)[0]
 
 
 def _normalize_forward(
-    x: jax.Array, scale: jax.Array, bias: jax.Array, weight: jax.Array
+    x: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    weight: jax.Array,
+    epsilon: float,
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
     count = count_values(x, weight)
     mean = jnp.sum(x * weight, (0, 1, 2)) / count
     var = jnp.sum(jnp.square(x - mean) * weight, (0, 1, 2)) / count
-    y = jax.nn.relu((x - mean) * (scale * jax.lax.rsqrt(var + EPSILON)) + bias)
+    y = jax.nn.relu((x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias)
     return (y, mean, var), (x, y, mean, var, scale, weight)
 
 
 def _normalize_backward(
-    saved: tuple[jax.Array, ...], grads: tuple[jax.Array, jax.Array, jax.Array]
+    epsilon: float,
+    saved: tuple[jax.Array, ...],
+    grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     x, y, mean, var, scale, weight = saved
     grad = jnp.where(y > 0, grads[0], 0)  # the statistics are not differentiated
-    inverse = jax.lax.rsqrt(var + EPSILON)
+    inverse = jax.lax.rsqrt(var + epsilon)
     x_hat = (x - mean) * inverse
     bias_grad = jnp.sum(grad, (0, 1, 2))
     scale_grad = jnp.sum(grad * x_hat, (0, 1, 2))

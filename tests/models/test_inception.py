@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
+from cl_facenet.models.graphs import GRAPHS, OPENFACE, OPENFACE_RELEASED
 from cl_facenet.models.inception import InceptionBlock, Row
 
 MASK = np.ones(2, bool)
@@ -11,7 +13,7 @@ MASK = np.ones(2, bool)
 
 def test_a_smaller_pooled_map_lies_in_the_middle_of_zeros():
     """Block 3b: its L2 pool gives 10x10, which the 12x12 block pads by one."""
-    block = InceptionBlock(Row("3b", 8, (4, 8), None, "l2", 5))
+    block = InceptionBlock(Row("3b", 8, (4, 8), None, "l2", 5), OPENFACE)
     x = jax.random.uniform(jax.random.key(0), (2, 12, 12, 6)) + 0.1
     mask = jnp.ones(2, bool)
     variables = block.init(jax.random.key(1), x, mask, train=False)
@@ -24,23 +26,48 @@ def test_a_smaller_pooled_map_lies_in_the_middle_of_zeros():
     assert (pooled[:, ~inside] == 0).all()
 
 
-def test_the_order_of_the_branches_is_that_of_dpnn():
-    """3x3, 5x5, pool, 1x1: seen by giving each branch another batch-norm bias."""
-    block = InceptionBlock(Row("x", 1, (2, 3), (2, 4), "max", 5))
+def test_the_odd_row_of_zeros_is_behind():
+    """Block 3a as released: 12 is pooled to 5, with 3 zeros before and 4 after."""
+    block = InceptionBlock(
+        Row("3a", None, (4, 8), None, "max", None), OPENFACE_RELEASED
+    )
+    y, _ = block.init_with_output(
+        jax.random.key(0), jnp.ones((2, 12, 12, 6)), MASK, train=False
+    )
+    np.testing.assert_array_equal(y[0, :, 5, 8], [0] * 3 + [1] * 5 + [0] * 4)
+
+
+@pytest.mark.parametrize(
+    ("graph", "name", "order"),
+    [
+        ("openface", "5a", ("3x3", "5x5", "pool", "1x1")),
+        ("openface_released", "5b", ("3x3", "5x5", "pool", "1x1")),
+        ("dl4j", "4a", ("3x3", "5x5", "pool", "1x1")),
+        ("dl4j", "5a", ("1x1", "3x3", "5x5", "pool")),
+        ("dl4j", "5b", ("1x1", "3x3", "5x5", "pool")),
+    ],
+)
+def test_the_order_of_the_branches(graph, name, order):
+    """Seen by giving each branch another batch-norm bias, and number of channels."""
+    block = InceptionBlock(Row(name, 2, (2, 3), (2, 4), "max", 5), GRAPHS[graph])
     x = jnp.zeros((2, 6, 6, 7))
     variables = block.init(jax.random.key(0), x, MASK, train=False)
-    last = {"branch_3x3": "expand", "branch_5x5": "expand", "branch_pool": "project"}
-    for value, name in enumerate(("branch_3x3", "branch_5x5", "branch_pool"), start=1):
-        bn = variables["params"][name][last[name]]["bn"]
-        bn["bias"] = jnp.full_like(bn["bias"], value)
-    bn = variables["params"]["branch_1x1"]["bn"]
-    bn["bias"] = jnp.full_like(bn["bias"], 4)
+    channels = {"3x3": 3, "5x5": 4, "pool": 5, "1x1": 2}
+    last = {"3x3": "expand", "5x5": "expand", "pool": "project"}
+    for branch, number in channels.items():
+        unit = variables["params"][f"branch_{branch}"]
+        unit = unit[last[branch]] if branch in last else unit
+        unit["bn"] = {
+            "scale": jnp.zeros(number),
+            "bias": jnp.full(number, float(number)),
+        }
     y = block.apply(variables, x, MASK, train=False)
-    np.testing.assert_allclose(y[0, 0, 0], [1] * 3 + [2] * 4 + [3] * 5 + [4])
+    expected = [channels[branch] for branch in order for _ in range(channels[branch])]
+    np.testing.assert_allclose(y[0, 2, 2], expected)
 
 
 def test_a_block_of_stride_two_halves_the_map_and_pools_without_projection():
-    block = InceptionBlock(Row("x", None, (2, 3), (2, 4), "max", None, 2))
+    block = InceptionBlock(Row("x", None, (2, 3), (2, 4), "max", None, 2), OPENFACE)
     x = jax.random.uniform(jax.random.key(0), (2, 12, 12, 7))
     y, variables = block.init_with_output(jax.random.key(1), x, MASK, train=False)
     assert y.shape == (2, 6, 6, 3 + 4 + 7)

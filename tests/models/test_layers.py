@@ -1,7 +1,9 @@
-"""Batch normalisation as Torch has it."""
+"""Batch normalisation as Torch has it, and the units around it."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from cl_facenet.models import layers
 
@@ -58,3 +60,79 @@ class TestBatchNormReLU:
         expected = (x + self.conv_bias) / np.sqrt(1 + 1e-5)
         np.testing.assert_allclose(y, np.maximum(expected, 0), rtol=1e-5, atol=1e-6)
         np.testing.assert_array_equal(stats["mean"], 0)
+
+    def test_epsilon_is_under_the_root_in_training_and_in_evaluation(self):
+        x, mask = normal(0, 4, 3, 2, 5), np.ones(4, bool)
+        bn = layers.BatchNormReLU(epsilon=0.5)
+        variables = bn.init(jax.random.key(0), x, self.conv_bias, mask, train=True)
+        y, _ = bn.apply(
+            variables, x, self.conv_bias, mask, train=True, mutable=["batch_stats"]
+        )
+        expected = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 0.5)
+        np.testing.assert_allclose(y, np.maximum(expected, 0), atol=1e-5)
+        y = bn.apply(variables, x, self.conv_bias, mask, train=False)
+        expected = (x + self.conv_bias) / np.sqrt(1 + 0.5)
+        np.testing.assert_allclose(y, np.maximum(expected, 0), rtol=1e-5, atol=1e-6)
+
+
+class TestConvBN:
+    x, mask = normal(0, 2, 6, 8, 3), np.ones(2, bool)
+
+    def params(self, unit):
+        return unit.init(jax.random.key(0), self.x, self.mask, train=False)["params"]
+
+    def test_a_bias_starts_where_it_is_told_to_or_is_not_there(self):
+        assert "bias" not in self.params(layers.ConvBN(5, 3, bias=None))["conv"]
+        bias = self.params(layers.ConvBN(5, 3, bias=0.2))["conv"]["bias"]
+        np.testing.assert_allclose(bias, 0.2)
+
+    def test_without_a_bias_it_is_as_with_a_bias_of_zero(self):
+        with_bias, without = layers.ConvBN(5, 3), layers.ConvBN(5, 3, bias=None)
+        variables = with_bias.init(jax.random.key(0), self.x, self.mask, train=False)
+        bare = jax.tree.map(jnp.copy, variables)
+        del bare["params"]["conv"]["bias"]
+        for train in (False, True):
+            ours, theirs = (
+                unit.apply(v, self.x, self.mask, train=train, mutable=["batch_stats"])
+                for unit, v in ((without, bare), (with_bias, variables))
+            )
+            jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+    @pytest.mark.parametrize(("kernel", "height"), [((1, 7), 1), ((7, 1), 7)])
+    def test_a_kernel_of_two_sizes_keeps_the_map(self, kernel, height):
+        unit = layers.ConvBN(5, kernel, padding="half")
+        y, variables = unit.init_with_output(
+            jax.random.key(0), self.x, self.mask, train=False
+        )
+        assert y.shape == (2, 6, 8, 5)
+        assert variables["params"]["conv"]["kernel"].shape == (height, 8 - height, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("pad", "kernel", "stride", "expected"),
+    [
+        (2, 5, 1, 2),
+        ("half", 7, 2, ((3, 3), (3, 3))),
+        ("half", (1, 7), 1, ((0, 0), (3, 3))),
+        ("same", 7, 2, ((2, 3), (3, 3))),  # of 12 rows and 9 columns
+        ("same", (3, 1), 1, ((1, 1), (0, 0))),
+    ],
+)
+def test_paddings_by_name(pad, kernel, stride, expected):
+    x = jnp.zeros((1, 12, 9, 1))
+    assert layers.padding_of(pad, x, kernel, stride) == expected
+
+
+@pytest.mark.parametrize(
+    ("init", "std", "bound"),
+    [
+        (layers.torch_uniform, (3 * 900) ** -0.5, 900**-0.5),
+        (layers.xavier_uniform, 900**-0.5, (3 / 900) ** 0.5),
+        (layers.he_normal, (2 / 900) ** 0.5, np.inf),
+    ],
+    ids=["torch", "xavier", "he"],
+)
+def test_starting_values(init, std, bound):
+    weights = init(jax.random.key(0), (3, 3, 100, 100))
+    assert np.std(weights) == pytest.approx(std, rel=0.02)
+    assert np.abs(weights).max() <= bound

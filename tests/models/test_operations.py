@@ -107,6 +107,15 @@ def test_l2_normalize_gives_unit_rows_and_survives_zero():
     assert jnp.isfinite(jax.grad(lambda x: operations.l2_normalize(x).sum())(x)).all()
 
 
+@pytest.mark.parametrize("floor", [1e-6, 1e-12])
+def test_l2_normalize_above_divides_by_no_less_than_its_floor(floor):
+    x = jnp.array([[3.0, 4.0], [0.0, 0.0], [0.3 * floor, 0.4 * floor]])
+    unit = operations.l2_normalize_above(x, floor)
+    np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0], [0.3, 0.4]], rtol=1e-5)
+    gradient = jax.grad(lambda x: operations.l2_normalize_above(x, floor).sum())(x)
+    assert jnp.isfinite(gradient).all()
+
+
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"),
     [(1, 1, 0), (3, 1, 1), (3, 2, 1), (5, 2, 2), (7, 2, 3)],
@@ -167,22 +176,23 @@ def test_conv_has_the_gradient_of_lax(kernel, stride, shape):
         np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
 
 
-def plain_normalize(x, scale, bias, weight):
+def plain_normalize(x, scale, bias, weight, epsilon):
     """Ioffe and Szegedy, algorithm 1, and a ReLU, for autodiff."""
     count = jnp.sum(weight) * x.shape[1] * x.shape[2]
     mean = jnp.sum(x * weight, (0, 1, 2)) / count
     var = jnp.sum((x - mean) ** 2 * weight, (0, 1, 2)) / count
-    return jnp.maximum((x - mean) / jnp.sqrt(var + 1e-5) * scale + bias, 0)
+    return jnp.maximum((x - mean) / jnp.sqrt(var + epsilon) * scale + bias, 0)
 
 
+@pytest.mark.parametrize("epsilon", [1e-5, 1e-1])
 @pytest.mark.parametrize("padded", [0, 2])
-def test_normalize_has_the_value_and_gradient_of_its_definition(padded):
+def test_normalize_has_the_value_and_gradient_of_its_definition(padded, epsilon):
     x, scale, bias = normal(0, 6, 3, 2, 5), normal(1, 5), normal(2, 5)
     weight = (np.arange(6) < 6 - padded).astype(np.float32)[:, None, None, None]
     out = normal(3, 6, 3, 2, 5) * weight  # no loss looks at padded rows
 
     def value(f):
-        return lambda *args: jnp.sum(f(*args, weight) * out)
+        return lambda *args: jnp.sum(f(*args, weight, epsilon) * out)
 
     ours = jax.value_and_grad(
         value(lambda *args: operations.normalize(*args)[0]), argnums=(0, 1, 2)

@@ -1,0 +1,56 @@
+"""Our own variables in a safetensors file: no pickle, and others read it too.
+
+Parameters have their own paths as names, trunk/stem_7x7/conv/kernel; batch statistics
+have batch_stats/ in front of theirs.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from cl_facenet.errors import InputError
+from cl_facenet.params import leaves, nested
+
+_STATS = "batch_stats/"
+
+
+def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
+    """Writes {"params", "batch_stats"} whole or not at all."""
+    params, stats = leaves(variables["params"]), leaves(variables["batch_stats"])
+    arrays = dict(params) | {_STATS + name: array for name, array in stats}
+    content = save({name: np.ascontiguousarray(x) for name, x in arrays.items()})
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+def is_own(names: Iterable[str]) -> bool:
+    """Whether arrays are named as `write_variables` does."""
+    return any(name.startswith("trunk/") for name in names)
+
+
+def to_variables(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Arrays by the names of `write_variables` -> {"params", "batch_stats"}."""
+    params = {name: x for name, x in tensors.items() if not name.startswith(_STATS)}
+    stats = {n.removeprefix(_STATS): x for n, x in tensors.items() if n not in params}
+    return {"params": nested(params), "batch_stats": nested(stats)}
+
+
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file by their names.
+
+    Raises:
+      InputError: it is not one, or is cut short.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(
+            f"{path} is damaged, or not of the safetensors format ({error}): save it "
+            "again as safetensors"
+        ) from error

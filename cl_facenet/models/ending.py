@@ -1,0 +1,52 @@
+"""What stands behind a trunk: the embedding layer and the normalisation."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+from jax.nn.initializers import Initializer
+
+from cl_facenet.models.layers import torch_uniform
+from cl_facenet.models.operations import l2_normalize
+
+
+class Linear(nn.Module):
+    """x W + b: [B, C] -> [B, features], OpenFace's embedding layer."""
+
+    features: int
+    kernel_init: Initializer
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        return x @ kernel + bias
+
+
+class LinearBN(nn.Module):
+    """x W, batch-normalised: [B, C] -> [B, features], that of facenet's networks.
+
+    Rows where mask [B] is False count for nothing.
+    """
+
+    features: int
+    kernel_init: Initializer
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        x = nn.Dense(
+            self.features, use_bias=False, kernel_init=self.kernel_init, name="dense"
+        )(x)
+        bn = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-3, name="bn")
+        return bn(x, mask=mask[:, None])
+
+
+class Ending(NamedTuple):
+    """How the layers behind a trunk are made; Torch's way, unless said otherwise."""
+
+    embedding: Callable[..., nn.Module] = Linear
+    kernel_init: Initializer = torch_uniform  # of the embedding layer
+    logits_init: Initializer = nn.initializers.lecun_normal()
+    # From features [..., D] to their direction, float32.
+    normalize: Callable[[jax.Array], jax.Array] = l2_normalize

@@ -1,0 +1,65 @@
+"""The files in configs/: each is valid, and is of the network that it says."""
+
+import importlib.util
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cl_facenet.build import build_model
+from cl_facenet.config import validate
+from cl_facenet.summary import summarize
+
+FOLDER = Path(__file__).parent.parent / "configs"
+FILES = sorted(path.stem for path in FOLDER.glob("*.py"))
+
+# Trunk and embedding; statistics of the batch normalisation; numbers an embedding.
+TOTALS = {
+    "nn4": (3_733_968, 9_312, 128),
+    "nn4_small1": (5_579_520, 11_904, 128),
+    "nn4_full": (6_959_088, 15_136, 128),
+    "nn2": (7_472_144, 15_840, 128),
+    "inception_resnet_v1": (23_482_624, 29_600, 512),
+    "vgg_face": (118_003_648, 0, 128),
+    "face_resnet": (27_543_072, 0, 512),
+}
+
+
+def load(name):
+    """The module configs/NAME.py."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def last_rows(table, number):
+    """The numbers in the last column of a table, from the end."""
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table)
+    rows = [row.split("│") for row in console.export_text().splitlines()]
+    cells = [row[-2] for row in rows if len(row) == 5]
+    return [int(cell.replace(",", "")) for cell in cells[-number:]]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("arguments", [(), ("lfw",), ("synthetic",), ("some/folder",)])
+def test_every_file_is_valid_whatever_the_data(name, arguments):
+    validate(load(name).get_config(*arguments))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_file_says_how_it_is_run(name):
+    assert f"--config=configs/{name}.py" in load(name).__doc__
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_summary_has_the_network_s_totals(name):
+    config = load(name).get_config()
+    classes = config.data.num_classes = 10
+    body, statistics, dims = TOTALS[name]
+    head, centers = dims * classes + classes, dims * classes
+    table = summarize(build_model(config, classes), config.data.image_size)
+    total = body + head + centers + statistics
+    assert last_rows(table, 5) == [body, head, centers, statistics, total]
