@@ -18,7 +18,8 @@ from cl_facenet.interop.openface_csv import file_of
 from cl_facenet.interop.torch_layout import abstract_torch
 from cl_facenet.interop.weights import read_weights
 from cl_facenet.models.facenet import FaceNet, abstract_variables, create_model
-from cl_facenet.models.inception import NN4_SMALL2, InceptionTrunk, Row
+from cl_facenet.models.graphs import OPENFACE
+from cl_facenet.models.inception import InceptionTrunk, Row
 from cl_facenet.params import leaves, merge
 
 
@@ -94,29 +95,27 @@ def test_the_network_computes_what_theirs_does(source, like, weights, model):
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-4)
 
 
-def sibling(*more):
+def sibling(name):
     """The abstract variables of a network with further blocks behind 4a."""
-    rows = {row.name: row for row in NN4_SMALL2}
-    for name, (_, by3, by5, projection, single) in MORE.items():
-        rows[name] = Row(name, single, by3, by5, "l2", projection)
-    names = ("3a", "3b", "3c", "4a", *more, "4e", "5a", "5b")
-    trunk = InceptionTrunk(tuple(rows[name] for name in names))
-    return abstract_variables(FaceNet(trunk, 128, None, 8.0), 96)
+    return abstract_variables(create_model(name, "openface", 128, 8.0, None), 96)
 
 
-@pytest.mark.parametrize("more", [("4b",), ("4b", "4c", "4d")], ids=["small1", "nn4"])
-def test_the_siblings_have_csv_files_by_the_same_rule(more):
-    """Their names and shapes, of the blocks that nn4.small2 has not."""
-    blocks = BLOCKS | {name: MORE[name] for name in more}
-    expected = {f"{c}.csv": x.shape for (c, _), x in random_weights(blocks).items()}
-    there = abstract_torch(sibling(*more), file_of)
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("nn4.small1", ("4b", "5a", "5b")), ("nn4", ("4b", "4c", "4d", "5a", "5b"))],
+)
+def test_the_siblings_have_csv_files_by_the_same_rule(name, more):
+    """Their names and shapes, those of the blocks that nn4.small2 has not included."""
+    theirs = random_weights(BLOCKS | {name: MORE[name] for name in more}, (128, 896))
+    expected = {f"{csv}.csv": array.shape for (csv, _), array in theirs.items()}
+    there = abstract_torch(sibling(name), file_of)
     assert {name: x.shape for name, x in there.items()} == expected
 
 
 def test_the_siblings_have_no_names_in_openfacepytorch(weights, tmp_path):
     save_file(torch_state(weights), tmp_path / "a.safetensors")
     with pytest.raises(InputError, match=r"no trunk/inception_4b.*nn4\.small2"):
-        read_weights(tmp_path / "a.safetensors", sibling("4b"))
+        read_weights(tmp_path / "a.safetensors", sibling("nn4.small1"))
 
 
 # What is wrong with a source is shown by a network of one small block.
@@ -125,7 +124,7 @@ SMALL = {"3a": (192, (2, 3), (2, 4), 5, 1)}
 
 @pytest.fixture(scope="module")
 def small():
-    trunk = InceptionTrunk((Row("3a", 1, (2, 3), (2, 4), "max", 5),))
+    trunk = InceptionTrunk((Row("3a", 1, (2, 3), (2, 4), "max", 5),), OPENFACE)
     return abstract_variables(FaceNet(trunk, 6, None, 8.0), 96)
 
 
