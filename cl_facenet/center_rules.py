@@ -7,10 +7,11 @@ in a batch of B.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from cl_facenet.centers import CenterState, Pull
 
@@ -126,6 +127,13 @@ class Rule(NamedTuple):
     update: Update
     velocity: bool = False
     layer_norm: Callable[[Pull, float], jax.Array] | None = None
+
+    def head_gradients(self, grads: Any, pull: Pull, alpha: float) -> Any:
+        """Mean gradients of the classifier as the optimizer is to have them."""
+        if self.layer_norm is None:
+            return grads
+        scale = pull.batch_size / self.layer_norm(pull, alpha)
+        return optax.tree.scale(scale, grads)
 
     def init(self, key: jax.Array, classes: int, dims: int) -> CenterState:
         """The center state at step 0."""

@@ -100,6 +100,7 @@ def make_train_step(
         images, labels, mask = unit_range(batch["image"]), batch["label"], batch["mask"]
         head = {name: tree for name, tree in state.params.items() if name == HEAD}
         body = {name: tree for name, tree in state.params.items() if name != HEAD}
+        centers = state.center_state["centers"]
         key = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def features_of(body: Any) -> tuple[jax.Array, Any]:
@@ -122,46 +123,43 @@ def make_train_step(
             return model.normalize(features) if center_on == "embedding" else features
 
         def center_term(features: jax.Array) -> jax.Array:
-            return center_lambda * center_loss(pulled(features), own_centers, mask)
+            x = pulled(features)
+            return center_lambda * center_loss(x, centers[labels], mask)
 
         features, pull_back, batch_stats = jax.vjp(features_of, body, has_aux=True)
-        centers = state.center_state["centers"]
-        own_centers = centers[labels]
         (identity, seen), (head_grads, identity_grad) = jax.value_and_grad(
             identity_term, argnums=(0, 1), has_aux=True
         )(head, features)
         center, center_grad = jax.value_and_grad(center_term)(features)
         (body_grads,) = pull_back(identity_grad + center_grad)
 
-        x, batch_size = pulled(features), jnp.maximum(mask.sum(), 1)
-        head_norm = batch_size * optax.tree.norm(head_grads)
+        x = pulled(features)
+        head_norm = jnp.maximum(mask.sum(), 1) * optax.tree.norm(head_grads)
         pull = pull_of(centers, x, labels, mask, head_norm)
-        if rule.layer_norm is not None:
-            scale = batch_size / rule.layer_norm(pull, center_alpha)
-            head_grads = optax.tree.scale(scale, head_grads)
-        grads = body_grads | head_grads
+        center_state = rule.update(state.center_state, pull, center_alpha)
+        grads = body_grads | rule.head_gradients(head_grads, pull, center_alpha)
         updates, opt_state = tx.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        center_state = rule.update(state.center_state, pull, center_alpha)
-        identity_norm, center_norm = map(jnp.linalg.norm, (identity_grad, center_grad))
         metrics = {
             "loss": identity + center,
             "identity_loss": identity,
             "center_loss": center,
-            "center_gradient_share": center_norm / (identity_norm + center_norm),
+            "center_gradient_share": _share(center_grad, identity_grad),
             "center_movement": movement(centers, center_state["centers"], pull),
-            "within_between_ratio": within_between_ratio(x, own_centers, labels, mask),
+            "within_between_ratio": within_between_ratio(
+                x, centers[labels], labels, mask
+            ),
             "people_per_batch": jnp.sum(pull.count_p > 0),
             "gradient_norm": optax.tree.norm(grads),
             "parameter_norm": optax.tree.norm(params),  # after the step
-        } | seen
-        state = TrainState(
-            step=state.step + 1,
-            params=params,
-            batch_stats=batch_stats,
-            opt_state=opt_state,
-            center_state=center_state,
-        )
-        return state, metrics
+        }
+        state = TrainState(state.step + 1, params, batch_stats, opt_state, center_state)
+        return state, metrics | seen
 
     return jax.jit(train_step, donate_argnums=0)
+
+
+def _share(one: jax.Array, other: jax.Array) -> jax.Array:
+    """Of two gradients' lengths, what share of their sum is that of the one."""
+    one_norm, other_norm = jnp.linalg.norm(one), jnp.linalg.norm(other)
+    return one_norm / (one_norm + other_norm)

@@ -10,6 +10,7 @@ from cl_facenet.config import base
 
 def get_config(data="orl"):
     config = base(data)
+    config.center.weight = 1.0
     config.model.name = "nn2"
     config.data.image_size = 224
     config.data.augment.shift = 19  # the same share of a photo as 8 of 96

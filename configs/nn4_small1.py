@@ -10,5 +10,6 @@ from cl_facenet.config import base
 
 def get_config(data="orl"):
     config = base(data)
+    config.center.weight = 1.0
     config.model.name = "nn4.small1"
     return config

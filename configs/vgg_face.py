@@ -11,6 +11,7 @@ from cl_facenet.config import base
 
 def get_config(data="orl"):
     config = base(data)
+    config.center.weight = 1.0
     config.model.name = "vgg_face"
     config.model.graph = "published"
     config.model.dropout = 0.5

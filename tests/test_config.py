@@ -2,8 +2,14 @@
 
 import pytest
 
-from cl_facenet.config import base, validate
+from cl_facenet.config import base, resolve, validate
 from cl_facenet.errors import UsageError
+
+
+def check(config):
+    """As a run does."""
+    resolve(config)
+    validate(config)
 
 
 def test_the_names_that_others_rely_on():
@@ -44,6 +50,10 @@ def test_the_data_behind_the_colon():
         ("model.logit_scale", float("nan")),
         ("optimizer.learning_rate", float("inf")),
         ("optimizer.momentum", 2.0),
+        ("optimizer.epsilon", -1e-8),
+        ("data.max_photos", -1),
+        ("loss.margin", 0.5),  # softmax has none
+        ("loss.name", "triplet_semi_hard"),  # of shuffled batches
         ("optimizer.weight_decay", -1.0),
         ("optimizer.decay_factor", -3.0),
         ("data.augment.mirror", 2.0),
@@ -68,13 +78,43 @@ def test_a_value_that_no_run_could_use_is_named(key, value):
     config = base()
     config.update_from_flattened_dict({key: value})
     with pytest.raises(UsageError, match=key.split(".")[-1]):
-        validate(config)
+        check(config)
 
 
 def test_a_folder_needs_a_path():
     config = base()
     config.data.name = "folder"
+    resolve(config)
     with pytest.raises(UsageError, match=r"data\.path"):
+        validate(config)
+
+
+def test_what_is_left_out_is_as_its_source_has_it():
+    config = base()
+    config.center.rule, config.loss.name = "caffe_face", "arcface"
+    resolve(config)
+    assert (config.center.weight, config.center.alpha) == (0.008, 0.1)
+    assert config.loss.margin == 0.5
+    validate(config)
+
+
+def test_what_is_given_stays():
+    config = base()
+    config.center.update(rule="sandberg", weight=0.0, alpha=0.0)
+    config.loss.update(name="cosface", margin=0.4)
+    resolve(config)
+    assert (config.center.weight, config.center.alpha) == (0.0, 0.0)
+    assert config.loss.margin == 0.4
+
+
+def test_triplets_want_two_photos_of_a_person_in_a_batch():
+    config = base()
+    config.loss.name = "triplet_batch_hard"
+    config.data.photos_per_person = 4
+    resolve(config)
+    validate(config)
+    config.data.photos_per_person = 1
+    with pytest.raises(UsageError, match=r"set data\.photos_per_person to 2 or more"):
         validate(config)
 
 

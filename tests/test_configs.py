@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from cl_facenet.build import build_model
-from cl_facenet.config import validate
+from cl_facenet.config import resolve, validate
 from cl_facenet.summary import summarize
 
 FOLDER = Path(__file__).parent.parent / "configs"
@@ -46,7 +46,9 @@ def last_rows(table, number):
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("arguments", [(), ("lfw",), ("synthetic",), ("some/folder",)])
 def test_every_file_is_valid_whatever_the_data(name, arguments):
-    validate(load(name).get_config(*arguments))
+    config = load(name).get_config(*arguments)
+    resolve(config)
+    validate(config)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -22,7 +22,8 @@ LAYERS = (
     ("embedder", "progress", "warm_start"),
     ("checkpoint",),
     ("state", "metrics", "workdir"),
-    ("optimizers", "centers", "losses", "evaluation", "data", "models", "interop"),
+    ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
+    ("centers", "models"),
     ("params",),
     ("errors",),
 )

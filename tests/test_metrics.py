@@ -82,11 +82,11 @@ def test_a_row_cut_short_by_a_crash_is_dropped(tmp_path):
 def test_what_is_not_finite_is_named(tmp_path):
     log = log_of(tmp_path / "metrics.jsonl")
     nan, inf = jnp.float32("nan"), jnp.float32("inf")
-    bad = {"loss": nan, "center_loss": 1.0, "softmax_loss": nan, "gradient_norm": inf}
+    bad = {"loss": nan, "center_loss": 1.0, "identity_loss": nan, "gradient_norm": inf}
     log.add(7, bad)
     with pytest.raises(
         InputError,
-        match="not finite at step 7: gradient_norm inf, loss nan, softmax_loss nan;",
+        match="not finite at step 7: gradient_norm inf, identity_loss nan, loss nan;",
     ):
         log.flush()
     log.close()

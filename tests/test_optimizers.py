@@ -38,9 +38,13 @@ def test_no_warm_up():
     assert schedule(0) == pytest.approx(0.1)
 
 
-def step_of(name, weight_decay):
+def step_of(name, weight_decay, epsilon=1e-8):
     tx = make_optimizer(
-        name, optax.constant_schedule(0.1), momentum=0.9, weight_decay=weight_decay
+        name,
+        optax.constant_schedule(0.1),
+        momentum=0.9,
+        epsilon=epsilon,
+        weight_decay=weight_decay,
     )
     grads = {layer: {k: jnp.ones(1) for k in PARAMS[layer]} for layer in PARAMS}
     state = tx.init(PARAMS)
@@ -89,3 +93,28 @@ def test_adagrad_decays_by_the_gradient():
     updates = step_of("adagrad", weight_decay=0.5)
     np.testing.assert_allclose(updates[0]["kernel"], -0.1 * 2 / np.sqrt(4.1), rtol=1e-4)
     np.testing.assert_allclose(updates[0]["bias"], -0.1 / np.sqrt(1.1), rtol=1e-4)
+
+
+def test_the_adam_of_deeplearning4j():
+    """Its epsilon stands outside of the bias correction: worked by hand, ND4J's way.
+
+    Step t: m / (1 - b1^t) is 1, sqrt(v / (1 - b2^t)) is 1, and so sqrt(v) is
+    sqrt(1 - .999^t), of which epsilon is a third in the first step.
+    """
+    updates = step_of("adam_dl4j", weight_decay=0.0, epsilon=0.01)
+    for t, update in enumerate(updates, 1):
+        root = np.sqrt(1 - 0.999**t)
+        expected = -0.1 * root / (root + 0.01)
+        np.testing.assert_allclose(update["bias"], expected, rtol=1e-4)
+        np.testing.assert_allclose(update["kernel"], expected, rtol=1e-4)
+    ours = step_of("adam", weight_decay=0.0, epsilon=0.01)[0]["bias"]
+    assert updates[0]["bias"] / ours == pytest.approx(0.767, abs=1e-3)
+
+
+def test_the_adam_of_deeplearning4j_decays_by_the_gradient():
+    """Gradient 1 + .5 * 2 = 2: sqrt(v) is 2 sqrt(.001), whose sign Adam takes."""
+    update = step_of("adam_dl4j", weight_decay=0.5, epsilon=0.01)[0]
+    root = 2 * np.sqrt(0.001)
+    np.testing.assert_allclose(update["kernel"], -0.1 * root / (root + 0.01), rtol=1e-4)
+    root = np.sqrt(0.001)
+    np.testing.assert_allclose(update["bias"], -0.1 * root / (root + 0.01), rtol=1e-4)

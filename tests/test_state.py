@@ -5,18 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cl_facenet.centers import update_centers
+from cl_facenet.center_rules import RULES
+from cl_facenet.centers import pull_of
+from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model, unit_range
 from cl_facenet.models.operations import l2_normalize
 from cl_facenet.optimizers import make_optimizer
-from cl_facenet.state import count_people, create_state, make_train_step
+from cl_facenet.state import create_state, make_train_step
 
 CLASSES, SIZE = 5, 32
 SETTINGS = {"center_weight": 0.5, "center_alpha": 0.5, "center_on": "embedding"}
-RULE = {"loss": "softmax", "center_rule": "paper"}
+PAPER = RULES["paper"]
+RULE = {"loss": LOSSES["softmax"], "margin": None, "rule": PAPER, "seed": 0}
 
 
 @pytest.fixture
@@ -27,7 +28,11 @@ def model(tiny):
 @pytest.fixture
 def tx():
     return make_optimizer(
-        "sgd", optax.constant_schedule(0.1), momentum=0.9, weight_decay=1e-3
+        "sgd",
+        optax.constant_schedule(0.1),
+        momentum=0.9,
+        epsilon=0.0,
+        weight_decay=1e-3,
     )
 
 
@@ -56,7 +61,7 @@ def plain_step(model, tx, state, batch, center_weight, center_alpha, center_on):
         labels = batch["label"][real]
         log_p = jax.nn.log_softmax(outputs["logits"][real])
         softmax = -jnp.mean(log_p[jnp.arange(len(real)), labels])
-        gaps = outputs[center_on][real] - state.centers[labels]
+        gaps = outputs[center_on][real] - state.center_state["centers"][labels]
         center = center_weight / 2 * jnp.mean(jnp.sum(gaps**2, -1))
         return softmax + center, (outputs, updates["batch_stats"])
 
@@ -64,15 +69,19 @@ def plain_step(model, tx, state, batch, center_weight, center_alpha, center_on):
         state.params
     )
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    centers, _ = update_centers(
-        state.centers, outputs[center_on], batch["label"], batch["mask"], center_alpha
+    pull = pull_of(
+        state.center_state["centers"],
+        outputs[center_on],
+        batch["label"],
+        batch["mask"],
+        0.0,
     )
     state = state.replace(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
         batch_stats=batch_stats,
         opt_state=opt_state,
-        centers=centers,
+        center_state=PAPER.update(state.center_state, pull, center_alpha),
     )
     return state, loss
 
@@ -80,7 +89,7 @@ def plain_step(model, tx, state, batch, center_weight, center_alpha, center_on):
 @pytest.mark.parametrize("center_on", ["embedding", "features"])
 def test_the_step_is_that_of_one_loss_and_one_gradient(model, tx, center_on):
     settings = SETTINGS | {"center_on": center_on}
-    ours = theirs = create_state(model, tx, SIZE, seed=0)
+    ours = theirs = create_state(model, tx, PAPER, SIZE, seed=0)
     step = make_train_step(model, tx, **RULE, **settings)
     for seed in range(3):
         theirs, loss = plain_step(model, tx, theirs, batch_of(seed), **settings)
@@ -102,30 +111,30 @@ def test_lambda_zero_is_plain_softmax_and_the_centers_still_follow(model, tx):
             **RULE,
             **SETTINGS | {"center_weight": 0.0, "center_alpha": alpha},
         )
-        state = create_state(model, tx, SIZE, seed=0)
+        state = create_state(model, tx, PAPER, SIZE, seed=0)
         for seed in range(2):
             state, metrics = step(state, batch_of(seed))
         assert metrics["center_loss"] == 0
         assert metrics["center_gradient_share"] == 0
-        assert metrics["loss"] == metrics["softmax_loss"]
+        assert metrics["loss"] == metrics["identity_loss"]
         states.append(state)
     still, moving = states
     jax.tree.map(np.testing.assert_array_equal, still.params, moving.params)
-    assert not still.centers.any()
-    assert moving.centers.any()
+    assert not still.center_state["centers"].any()
+    assert moving.center_state["centers"].any()
 
 
 def test_no_optimizer_sees_the_centers(model, tx):
-    state = create_state(model, tx, SIZE, seed=0)
-    assert state.centers.shape == (CLASSES, 8)
-    assert state.centers.dtype == jnp.float32
+    state = create_state(model, tx, PAPER, SIZE, seed=0)
+    centers = state.center_state["centers"]
+    assert (centers.shape, centers.dtype) == ((CLASSES, 8), jnp.float32)
     shapes = {x.shape for x in jax.tree.leaves((state.params, state.opt_state))}
     assert (CLASSES, 8) not in shapes
 
 
 def test_padded_rows_change_nothing(model, tx):
     step = make_train_step(model, tx, **RULE, **SETTINGS)
-    batch, state = batch_of(0), create_state(model, tx, SIZE, seed=0)
+    batch, state = batch_of(0), create_state(model, tx, PAPER, SIZE, seed=0)
     padded = ~batch["mask"]
     junk = {name: array.copy() for name, array in batch.items()}
     junk["image"][padded], junk["label"][padded] = 255, 0
@@ -142,12 +151,11 @@ def test_gradient_share_grows_with_lambda(model, tx):
         step = make_train_step(
             model, tx, **RULE, **SETTINGS | {"center_weight": weight}
         )
-        state = create_state(model, tx, SIZE, seed=0)
+        state = create_state(model, tx, PAPER, SIZE, seed=0)
         # At the origin, where they start, centers pull along x: not to be seen after
         # its normalisation.
-        state = state.replace(
-            centers=jax.random.normal(jax.random.key(0), (CLASSES, 8))
-        )
+        centers = jax.random.normal(jax.random.key(0), (CLASSES, 8))
+        state = state.replace(center_state={"centers": centers})
         _, metrics = step(state, batch_of(0))
         shares.append(float(metrics["center_gradient_share"]))
     odds = [share / (1 - share) for share in shares]
@@ -156,7 +164,7 @@ def test_gradient_share_grows_with_lambda(model, tx):
 
 def test_the_step_donates_its_state_and_compiles_once(model, tx):
     step = make_train_step(model, tx, **RULE, **SETTINGS)
-    state = create_state(model, tx, SIZE, seed=0)
+    state = create_state(model, tx, PAPER, SIZE, seed=0)
     for seed in range(3):
         given = state
         state, _ = step(state, batch_of(seed))
@@ -166,19 +174,19 @@ def test_the_step_donates_its_state_and_compiles_once(model, tx):
 
 def test_training_learns(model, tx):
     step = make_train_step(model, tx, **RULE, **SETTINGS)
-    state = create_state(model, tx, SIZE, seed=0)
+    state = create_state(model, tx, PAPER, SIZE, seed=0)
     ratios, losses = [], []
     for _ in range(60):
         state, metrics = step(state, batch_of(0))
         ratios.append(float(metrics["within_between_ratio"]))
-        losses.append(float(metrics["softmax_loss"]))
+        losses.append(float(metrics["identity_loss"]))
     assert losses[-1] < 0.1 * losses[0]
     assert ratios[-1] < 0.2
 
 
 def test_the_embedding_is_of_unit_length_and_centers_come_near_it(model, tx):
     step = make_train_step(model, tx, **RULE, **SETTINGS)
-    state = create_state(model, tx, SIZE, seed=0)
+    state = create_state(model, tx, PAPER, SIZE, seed=0)
     batch = batch_of(0)
     for _ in range(60):
         state, _ = step(state, batch)
@@ -193,17 +201,110 @@ def test_the_embedding_is_of_unit_length_and_centers_come_near_it(model, tx):
     )
     for person in np.unique(batch["label"][batch["mask"]]):
         own = l2_normalize(features)[batch["mask"] & (batch["label"] == person)]
-        assert jnp.linalg.norm(own.mean(0) - state.centers[person]) < 0.2
+        assert (
+            jnp.linalg.norm(own.mean(0) - state.center_state["centers"][person]) < 0.2
+        )
 
 
 def test_the_compiled_step_calls_nothing_on_the_host(model, tx):
     step = make_train_step(model, tx, **RULE, **SETTINGS)
-    text = step.lower(create_state(model, tx, SIZE, seed=0), batch_of(0)).as_text()
+    text = step.lower(
+        create_state(model, tx, PAPER, SIZE, seed=0), batch_of(0)
+    ).as_text()
     assert "callback" not in text
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=6, max_size=6))
-def test_people_in_a_batch_are_counted_once_and_padding_never(batch):
-    labels, mask = (np.array(column) for column in zip(*batch, strict=True))
-    expected = len({label for label, real in batch if real})
-    assert count_people(labels.astype(np.int32), mask) == expected
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_has_its_place_in_the_step(model, tx, name):
+    """The step's centers are those that the rule makes of the step's embeddings."""
+    rule = RULES[name]
+    settings = {**RULE, "rule": rule, **SETTINGS, "center_weight": rule.weight}
+    step = make_train_step(model, tx, **settings)
+    state, batch = create_state(model, tx, rule, SIZE, seed=0), batch_of(0)
+    before = jax.tree.map(jnp.copy, state)
+    after, metrics = step(state, batch)
+    assert jax.tree.structure(after) == jax.tree.structure(before)
+
+    def head_loss(head):
+        outputs = model.apply({"params": head}, x, method="outputs")
+        log_p = jax.nn.log_softmax(outputs["logits"])[np.arange(8), batch["label"]]
+        return -jnp.sum(log_p, where=batch["mask"])
+
+    variables = {"params": before.params, "batch_stats": before.batch_stats}
+    images = unit_range(batch["image"])
+    x, _ = model.apply(
+        variables,
+        images,
+        batch["mask"],
+        train=True,
+        method="features",
+        mutable=["batch_stats"],
+    )
+    head_grads = jax.grad(head_loss)({"logits": before.params["logits"]})
+    pull = pull_of(
+        before.center_state["centers"],
+        l2_normalize(x),
+        batch["label"],
+        batch["mask"],
+        optax.tree.norm(head_grads),
+    )
+    expected = rule.update(before.center_state, pull, 0.5)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
+        after.center_state,
+        expected,
+    )
+    assert metrics["people_per_batch"] == len(np.unique(batch["label"][:6]))
+
+
+def test_the_zoo_s_classifier_steps_by_its_share_of_one_unit(model):
+    """With plain SGD of rate 1 what it moves by is the rescaled gradient."""
+    rule = RULES["dl4j_zoo"]
+    tx = optax.sgd(1.0)
+    settings = RULE | {"rule": rule, "loss": LOSSES["mse"]} | SETTINGS
+    state = create_state(model, tx, rule, SIZE, seed=0)
+    before = jax.tree.map(jnp.copy, state)
+    after, _ = make_train_step(model, tx, **settings)(state, batch_of(0))
+    moved = jax.tree.map(
+        lambda a, b: np.square(a - b).sum(),
+        (before.params["logits"], before.center_state),
+        (after.params["logits"], after.center_state),
+    )
+    assert sum(jax.tree.leaves(moved)) == pytest.approx(1.0, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"softmax"}))
+def test_every_loss_teaches(tiny, tx, name):
+    """Beside a center term, and with the head that it wants or with none."""
+    loss = LOSSES[name]
+    model = create_model("tiny", "openface", 8, 16.0, CLASSES, head=loss.head)
+    step = make_train_step(
+        model, tx, **RULE | {"loss": loss, "margin": loss.margin}, **SETTINGS
+    )
+    state = create_state(model, tx, PAPER, SIZE, seed=0)
+    assert ("logits" in state.params) == (loss.head is not None)
+    rows = []
+    for _ in range(40):
+        state, metrics = step(state, batch_of(0))
+        rows.append(metrics)
+    assert rows[-1]["identity_loss"] < rows[0]["identity_loss"]
+    assert rows[-1]["within_between_ratio"] < 0.2
+    assert ("accuracy" in metrics) == (loss.head is not None)
+
+
+def test_what_is_drawn_is_decided_by_seed_and_step(model, tx):
+    loss = LOSSES["triplet_any_violator"]
+    model = create_model("tiny", "openface", 8, 16.0, CLASSES, head=None)
+
+    def losses(seed):
+        step = make_train_step(
+            model, tx, **RULE | {"loss": loss, "margin": 4.0, "seed": seed}, **SETTINGS
+        )
+        state, values = create_state(model, tx, PAPER, SIZE, seed=0), []
+        for _ in range(3):
+            state, metrics = step(state, batch_of(0))
+            values.append(float(metrics["identity_loss"]))
+        return values
+
+    assert losses(0) == losses(0)
+    assert losses(0)[0] != losses(1)[0]

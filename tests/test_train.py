@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from faces import folder_of_faces
@@ -17,9 +16,8 @@ from tiny import tiny_config
 from cl_facenet.checkpoint import restore_parts
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluate import evaluate
-from cl_facenet.losses import LOSSES
+from cl_facenet.losses import LOSSES, Loss
 from cl_facenet.metrics import read_metrics
-from cl_facenet.state import create_state
 from cl_facenet.train import train
 
 ROOT = Path(__file__).parent.parent
@@ -38,14 +36,14 @@ def config(tiny, cache):
 
 def state_of(workdir, config):
     """All arrays of the newest checkpoint."""
-    from cl_facenet.build import build_model, build_optimizer
+    from cl_facenet.build import build_model, build_optimizer, build_state
     from cl_facenet.dataset import build_data
 
     _, split = build_data(config)
     model = build_model(config, len(split.train_people))
     tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
-    like = create_state(model, tx, config.data.image_size, config.seed)
-    names = ("params", "batch_stats", "opt_state", "centers", "step")
+    like = build_state(config, model, tx)
+    names = ("params", "batch_stats", "opt_state", "center_state", "step")
     parts = {name: getattr(like, name) for name in names}
     return restore_parts(workdir / "checkpoints", parts)
 
@@ -100,13 +98,13 @@ def test_metrics_are_means_of_every_interval(config, tmp_path):
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [*range(2, 23, 2)]
     expected = {
-        *("loss", "softmax_loss", "center_loss", "accuracy", "center_gradient_share"),
+        *("loss", "identity_loss", "center_loss", "accuracy", "center_gradient_share"),
         *("center_movement", "within_between_ratio", "gradient_norm", "parameter_norm"),
         *("learning_rate", "people_per_batch", "photos_per_second", "data_wait_share"),
     }
     assert set(rows[-1]) == {"step"} | {f"train/{name}" for name in expected}
     for row in rows:
-        terms = row["train/softmax_loss"] + row["train/center_loss"]
+        terms = row["train/identity_loss"] + row["train/center_loss"]
         assert row["train/loss"] == pytest.approx(terms, rel=1e-5)
 
 
@@ -169,11 +167,11 @@ def test_a_workdir_of_another_config_is_refused(config, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_and_is_not_kept(config, tmp_path, monkeypatch):
-    def bad(logits, labels, mask):
-        return jnp.where(labels[0] >= 0, jnp.nan, 0.0) * logits.sum()
+    def bad(given, margin):
+        return np.nan * given.outputs["logits"].sum(), {}
 
-    monkeypatch.setitem(LOSSES, "softmax", bad)
-    with pytest.raises(InputError, match=r"not finite at step 1: .*softmax_loss nan"):
+    monkeypatch.setitem(LOSSES, "softmax", Loss("dense", None, bad))
+    with pytest.raises(InputError, match=r"not finite at step 1: .*identity_loss nan"):
         train(config, tmp_path)
     assert not (tmp_path / "results.json").exists()
     assert (tmp_path / "metrics.jsonl").read_text() == ""

@@ -10,7 +10,9 @@ import pytest
 from tiny import tiny_config
 
 import cl_facenet
+from cl_facenet.center_rules import RULES
 from cl_facenet.checkpoint import restore_parts
+from cl_facenet.losses import LOSSES
 from cl_facenet.models.ending import Ending, LinearBN
 from cl_facenet.models.facenet import (
     NETWORKS,
@@ -76,17 +78,21 @@ def stop_at_step_6(self, step, metrics):
 
 
 def step_of(model):
-    tx = make_optimizer("sgd", lambda _: 0.1, momentum=0.9, weight_decay=0.0)
+    tx = make_optimizer(
+        "sgd", lambda _: 0.1, momentum=0.9, epsilon=0.0, weight_decay=0.0
+    )
     step = make_train_step(
         model,
         tx,
-        loss="softmax",
+        loss=LOSSES["softmax"],
+        margin=None,
+        rule=RULES["paper"],
         center_weight=0.5,
         center_alpha=0.5,
-        center_rule="paper",
         center_on="embedding",
+        seed=0,
     )
-    return step, create_state(model, tx, 32, seed=0)
+    return step, create_state(model, tx, RULES["paper"], 32, seed=0)
 
 
 def test_the_embedding_s_batch_normalisation_sees_no_padding(monkeypatch):

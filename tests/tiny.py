@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from cl_facenet.config import base
+from cl_facenet.config import base, resolve
 from cl_facenet.models import facenet
 from cl_facenet.models.layers import ConvBN
 from cl_facenet.progress import Progress
@@ -42,12 +42,14 @@ def tiny_config(cache_dir, **changes):
     config.data.synthetic.photos_per_person = 5
     config.model.name = "tiny"
     config.model.embedding_size = 8
+    config.center.weight = 1.0
     config.batch_size = 6
     config.num_epochs = 8
     config.log_every_steps = 2
     config.checkpoint_every_steps = 4
     config.optimizer.warmup_epochs = 1.0
     config.update_from_flattened_dict(changes)
+    resolve(config)
     return config
 
 

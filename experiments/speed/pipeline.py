@@ -25,13 +25,13 @@ from cl_facenet.build import (
     build_batches,
     build_model,
     build_optimizer,
+    build_state,
     build_train_step,
 )
 from cl_facenet.config import base
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data
-from cl_facenet.state import create_state
 
 ROUNDS, BATCHES, STEPS = 3, 100, 8
 
@@ -53,7 +53,7 @@ def step(config: ConfigDict, records: Records, split: Split) -> float:
     num_photos = len(split.train_indices)
     tx, _ = build_optimizer(config, num_photos=num_photos, num_steps=1000)
     train_step = build_train_step(config, model, tx)
-    state = create_state(model, tx, config.data.image_size, config.seed)
+    state = build_state(config, model, tx)
     with closing(build_batches(config, records, split)) as batches:
         batch = next(batches)
     seconds = []

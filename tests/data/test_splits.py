@@ -10,7 +10,7 @@ from cl_facenet.data.splits import split_people
 from cl_facenet.errors import InputError
 
 
-def split(counts, verification=0.25, heldout=0.2, seed=0, min_photos=1):
+def split(counts, verification=0.25, heldout=0.2, seed=0, min_photos=1, max_photos=0):
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     people = [f"p{i}" for i in range(len(counts))]
     return (
@@ -22,6 +22,7 @@ def split(counts, verification=0.25, heldout=0.2, seed=0, min_photos=1):
             verification_share=verification,
             heldout_share=heldout,
             min_photos=min_photos,
+            max_photos=max_photos,
             seed=seed,
         ),
     )
@@ -107,6 +108,27 @@ def test_no_verification_trains_on_everybody():
     ):
         assert empty.shape == (0,)
         assert np.issubdtype(empty.dtype, np.integer)
+
+
+def test_one_photo_of_each_is_drawn_by_the_seed():
+    """As in Deeplearning4j's tutorial; those kept for verification keep all theirs."""
+    counts = [1, 5, 5, 1, 9, 5, 5, 5]
+    _, _, s = split(counts, heldout=0, max_photos=1)
+    assert s.train_labels.tolist() == list(range(6))
+    assert len(s.unseen_indices) == sum(counts[int(p[1:])] for p in s.unseen_people)
+    _, _, again = split(counts, heldout=0, max_photos=1)
+    np.testing.assert_array_equal(s.train_indices, again.train_indices)
+    drawn = {
+        tuple(split([9, 9], 0, 0, seed, max_photos=1)[2].train_indices)
+        for seed in range(9)
+    }
+    assert len(drawn) > 3
+
+
+def test_the_held_out_are_of_the_photos_drawn():
+    _, _, s = split([10, 3, 20], verification=0, heldout=0.5, max_photos=4)
+    assert np.bincount(s.heldout_labels).tolist() == [2, 1, 2]
+    assert np.bincount(s.train_labels).tolist() == [2, 2, 2]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1, 1.5, math.nan])

@@ -21,7 +21,7 @@ PEOPLE = [
 ]
 LABELS = np.repeat(np.arange(4), 4)
 METRICS = [
-    {"step": 10, "train/loss": 2.0, "train/softmax_loss": 1.5, "train/accuracy": 0.1},
+    {"step": 10, "train/loss": 2.0, "train/identity_loss": 1.5, "train/accuracy": 0.1},
     {"step": 20, "train/loss": 1.0, "train/center_loss": 0.1},
     {"step": 20, "train/loss": 1.1, "train/within_between_ratio": float("nan")},
     {"step": 30, "train/loss": 0.5, "train/center_movement": None},
