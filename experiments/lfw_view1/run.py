@@ -1,26 +1,13 @@
 """LFW view 1 with center loss and without, next to eigenfaces and chance.
 
-python experiments/lfw_view1/run.py
+python -m experiments.lfw_view1.run
 
-Runs the plain command for each, one after the other, then fits eigenfaces on the same
-photos; writes results.json (all of it) and table.md beside this file, and copies the
-pictures and the report of the first run. Interrupted, it goes on. LFW must be prepared
-(README), and the code committed: its commit names the directory of the runs.
+LFW must be prepared (README).
 """
 
-import json
-import os
-import platform
-import re
-import shutil
-import subprocess
-import sys
-import time
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from sklearn.decomposition import PCA
 
@@ -28,34 +15,20 @@ from cl_facenet.data.lfw_splits import lfw_split
 from cl_facenet.data.records import default_cache_dir
 from cl_facenet.dataset import open_lfw
 from cl_facenet.evaluation.verification import squared_distances, verify
+from experiments import runs
 
 HERE = Path(__file__).parent
-RUNS = Path("runs/lfw_view1")
-VARIANTS = {
-    "softmax + center loss": (),
-    "softmax alone": ("--config.center.weight=0.0",),
+CONFIG = "--config=configs/nn4.py:lfw"
+TRAININGS = {
+    "softmax + center loss": (CONFIG,),
+    "softmax alone": (CONFIG, "--config.center.weight=0.0"),
 }
-# glibc asks the kernel for huge pages: a step takes some four fifths of the time.
-ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+COLUMNS = {
+    "accuracy (95 % interval)": "accuracy_mean",
+    "AUC": "auc",
+    "equal error rate": "eer",
+}
 COMPONENTS = 128  # as many numbers a face as the network gives
-
-
-def train(directory: Path, variant: str) -> dict[str, Any]:
-    """The results of one training, with its minutes and its last metrics."""
-    workdir = directory / variant.replace(" ", "-")
-    command = [sys.executable, "-m", "cl_facenet.main", "--config=configs/nn4.py:lfw"]
-    command += [f"--workdir={workdir}", *VARIANTS[variant]]
-    clock = workdir.with_suffix(".minutes")
-    before = float(clock.read_text()) if clock.exists() else 0.0
-    if not (workdir / "results.json").exists():
-        started = time.monotonic()
-        try:
-            subprocess.run(command, check=True, env=os.environ | ENVIRONMENT)
-        finally:
-            clock.write_text(str(before + (time.monotonic() - started) / 60))
-    results = json.loads((workdir / "results.json").read_text())
-    last = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])
-    return results | {"minutes": float(clock.read_text()), "last_metrics": last}
 
 
 def eigenfaces() -> dict[str, Any]:
@@ -90,60 +63,21 @@ def eigenfaces() -> dict[str, Any]:
     return {"verification": verification.summary()}
 
 
-def commit() -> str:
-    """The commit that the code is of; there must be nothing beside it."""
-    status = ["git", "status", "--porcelain", "cl_facenet", "configs"]
-    if subprocess.check_output(status):
-        raise SystemExit("commit first: results are of a commit")
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.check_output(git, text=True).strip()
-
-
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """Markdown: a row a variant."""
-    lines = ["| | accuracy (95 % interval) | AUC | equal error rate |", "|-|-|-|-|"]
-    for variant, result in results.items():
-        measured = result["verification"]
-        cells = [cell(measured, key) for key in ("accuracy_mean", "auc", "eer")]
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    lines.append("| chance | 0.5 | 0.5 | 0.5 |")
-    return "\n".join(lines) + "\n"
-
-
-def cell(measured: dict[str, Any], key: str) -> str:
-    """A value and its interval."""
-    low, high = measured["intervals"][key]
-    return f"{measured[key]:.3f} ({low:.3f} to {high:.3f})"
-
-
 def main() -> None:
     """Both trainings, then the files beside this one."""
-    about = {
-        "date": date.today().isoformat(),
-        "commit": commit(),
-        "machine": f"{os.cpu_count()} x {processor()}",
-        "python": platform.python_version(),
-        "jax": jax.__version__,
-    }
-    directory = RUNS / about["commit"]
-    directory.mkdir(parents=True, exist_ok=True)
-    results = {variant: train(directory, variant) for variant in VARIANTS}
+    directory, about = runs.begin("lfw_view1")
+    results = runs.train_all(directory, TRAININGS)
+    runs.keep_report(HERE, results["softmax + center loss"])
     results["eigenfaces"] = eigenfaces()
-    content = {"about": about, "results": results}
-    (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n")
-    (HERE / "table.md").write_text(table(results))
-    shutil.copytree(
-        directory / "softmax-+-center-loss" / "report",
-        HERE / "report",
-        dirs_exist_ok=True,
-    )
-    print(table(results))
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return names[0] if names else platform.machine()
+    rows = [
+        [
+            name,
+            *(runs.with_interval(r["verification"], key) for key in COLUMNS.values()),
+        ]
+        for name, r in results.items()
+    ]
+    rows.append(["chance", "0.5", "0.5", "0.5"])
+    runs.write(HERE, about, results, runs.markdown(["", *COLUMNS], rows))
 
 
 if __name__ == "__main__":

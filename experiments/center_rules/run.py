@@ -1,0 +1,102 @@
+"""Six center rules on ORL, three seeds: python -m experiments.center_rules.run
+
+All with the lambda of configs/nn4.py, 1, which each calls something else, and with
+their own alpha, initial centers and update; and none. Two at a time, a core each.
+"""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cl_facenet.center_rules import RULES
+from experiments import runs
+
+HERE = Path(__file__).parent
+SEEDS = (0, 1, 2)
+NUM_EPOCHS = 16
+DIMS = 128
+COLUMNS = {
+    "held-out accuracy": ("classification", "accuracy"),
+    "AUC": ("verification", "auc"),
+    "equal error rate": ("verification", "eer"),
+}
+LAST = {"within / between": "within_between_ratio", "movement": "center_movement"}
+CURVES = {
+    "identity loss": "identity_loss",
+    "center loss, with its lambda": "center_loss",
+    "center movement a step": "center_movement",
+    "within / between": "within_between_ratio",
+}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#888888")
+
+
+def weight_of(rule: str) -> float:
+    """What this rule calls a lambda of 1."""
+    return 1.0 / RULES[rule].to_lambda(1.0, DIMS)
+
+
+def flags_of(name: str, seed: int) -> list[str]:
+    """Of one training."""
+    flags = [
+        "--config=configs/nn4.py",
+        f"--config.seed={seed}",
+        f"--config.num_epochs={NUM_EPOCHS}",
+    ]
+    if name == "none":
+        return [*flags, "--config.center.weight=0.0"]
+    return [
+        *flags,
+        f"--config.center.rule={name}",
+        f"--config.center.weight={weight_of(name)}",
+    ]
+
+
+def draw(results: dict[str, list[runs.Results]]) -> Figure:
+    """Curves, a line a rule: means over the seeds."""
+    figure = Figure((9.0, 6.4), layout="constrained")
+    for place, (title, key) in enumerate(CURVES.items()):
+        axes: Axes = figure.add_subplot(2, 2, place + 1)
+        for (name, own), colour in zip(results.items(), COLOURS, strict=True):
+            rows = [result["metrics"] for result in own]
+            steps = [row["step"] for row in rows[0]]
+            values = np.mean([[row[f"train/{key}"] for row in r] for r in rows], 0)
+            axes.plot(
+                steps, np.where(values > 0, values, np.nan), color=colour, label=name
+            )
+        axes.set_title(title, loc="left")
+        axes.set_yscale("log")
+        axes.grid(color="#E6E6E6")
+    figure.supxlabel("step")
+    axes.legend(frameon=False, ncols=2, fontsize="small")
+    return figure
+
+
+def main() -> None:
+    """All runs, then the files beside this one."""
+    directory, about = runs.begin("center_rules")
+    names = [*RULES, "none"]
+    trainings = {f"{n} {s}": flags_of(n, s) for s, n in product(SEEDS, names)}
+    trained = runs.train_all(directory, trainings, at_once=2)
+    results = {n: [trained[f"{n} {s}"] for s in SEEDS] for n in names}
+    rows = []
+    for name, own in results.items():
+        cells = [
+            runs.with_range([r[part][key] for r in own], 3)
+            for part, key in COLUMNS.values()
+        ]
+        for key in LAST.values():
+            last = [r["metrics"][-1][f"train/{key}"] for r in own]
+            cells.append(runs.with_range(last, 3))
+        weight = "0" if name == "none" else f"{weight_of(name):g}"
+        alpha = "" if name == "none" else f"{RULES[name].alpha:g}"
+        rows.append([name, weight, alpha, *cells])
+    head = ["rule", "its weight", "alpha", *COLUMNS, *LAST]
+    runs.write(HERE, about, results, runs.markdown(head, rows))
+    draw(results).savefig(HERE / "curves.png", dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Six ways to teach identities, one budget: python -m experiments.losses.run [orl|lfw]
+
+A budget is as many photos as a core of this machine trains on in 15 minutes; two
+trainings run at a time, a core each. LFW must be prepared (README).
+"""
+
+import sys
+from pathlib import Path
+
+from experiments import runs
+
+HERE = Path(__file__).parent
+# Batches are of 32 photos: shuffled, or for triplets of 8 people with 4 photos each.
+TRIPLETS = ("--config.data.photos_per_person=4", "--config.center.weight=0.0")
+ALONE = ("--config.center.weight=0.0",)
+PUBLISHED_SCALE = ("--config.model.logit_scale=64.0",)
+VARIANTS = {
+    "softmax + center loss": (),
+    "softmax": ALONE,
+    "triplet, semi-hard": ("--config.loss.name=triplet_semi_hard", *TRIPLETS),
+    "triplet, any violator": ("--config.loss.name=triplet_any_violator", *TRIPLETS),
+    "ArcFace": ("--config.loss.name=arcface", *PUBLISHED_SCALE, *ALONE),
+    "CosFace": ("--config.loss.name=cosface", *PUBLISHED_SCALE, *ALONE),
+}
+DATA = {
+    "orl": ("--config=configs/nn4.py", "--config.num_epochs=75"),
+    "lfw": (
+        "--config=configs/nn4.py:lfw",
+        "--config.data.align=dlib",
+        "--config.num_epochs=3",
+        "--config.optimizer.warmup_epochs=0.3",
+    ),
+}
+COLUMNS = {
+    "accuracy (95 % interval)": "accuracy_mean",
+    "AUC": "auc",
+    "equal error rate": "eer",
+}
+
+
+def main() -> None:
+    """All runs on one of DATA, then the files beside this one."""
+    data = sys.argv[1] if len(sys.argv) > 1 else "lfw"
+    directory, about = runs.begin(f"losses_{data}")
+    trainings = {name: (*DATA[data], *flags) for name, flags in VARIANTS.items()}
+    results = runs.train_all(directory, trainings, at_once=2)
+    rows = [
+        [
+            name,
+            *(runs.with_interval(r["verification"], key) for key in COLUMNS.values()),
+            f"{r['photos_per_second']:.1f}",
+            f"{r['minutes']:.1f}",
+        ]
+        for name, r in results.items()
+    ]
+    head = ["", *COLUMNS, "photos/s", "minutes"]
+    here = HERE / data
+    here.mkdir(exist_ok=True)
+    runs.write(here, about, results, runs.markdown(head, rows))
+
+
+if __name__ == "__main__":
+    main()
