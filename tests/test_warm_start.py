@@ -79,7 +79,7 @@ def test_trunk_and_embedding_are_kept_and_all_else_is_new(first, config):
     assert (new.params["trunk"]["conv1"]["conv"]["kernel"]).any()
     assert_same(state.params["logits"], new.params["logits"])
     assert state.params["logits"]["bias"].shape == (7,)
-    for name in ("centers", "opt_state", "step"):
+    for name in ("center_state", "opt_state", "step"):
         assert_same(getattr(state, name), getattr(new, name))
 
 

@@ -16,7 +16,7 @@ from experiments import runs
 
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
-NUM_EPOCHS = 16
+NUM_EPOCHS = 12
 DIMS = 128
 COLUMNS = {
     "held-out accuracy": ("classification", "accuracy"),
