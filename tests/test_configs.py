@@ -23,6 +23,7 @@ TOTALS = {
     "inception_resnet_v1": (23_482_624, 29_600, 512),
     "vgg_face": (118_003_648, 0, 128),
     "face_resnet": (27_543_072, 0, 512),
+    "tutorial": (3_570_128, 9_312, 128),
 }
 
 
@@ -65,3 +66,17 @@ def test_the_summary_has_the_network_s_totals(name):
     table = summarize(build_model(config, classes), config.data.image_size)
     total = body + head + centers + statistics
     assert last_rows(table, 5) == [body, head, centers, statistics, total]
+
+
+def test_the_tutorial_has_as_many_parameters_as_its_page_says():
+    """ "Over 5 million", as its summary() counts: classifier, centers, statistics."""
+    config = load("tutorial").get_config()
+    table = summarize(build_model(config, config.data.num_classes), 96)
+    assert last_rows(table, 1) == [5_056_933]
+
+
+def test_the_tutorial_trains_on_one_photo_of_each_person_of_lfw():
+    config = load("tutorial").get_config()
+    assert (config.data.lfw.protocol, config.data.num_classes) == ("all", 5749)
+    assert (config.data.max_photos, config.data.heldout_share) == (1, 0.0)
+    assert not any(config.data.augment.values())

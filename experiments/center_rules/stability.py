@@ -57,7 +57,7 @@ def main() -> None:
         axes.set_yscale("log")
         axes.set_ylim(1e-8, 1e8)
         axes.grid(color="#E6E6E6")
-    panels[0, 2].legend(title="photos of the person", frameon=False, ncols=2)
+    panels[1, 1].legend(title="photos of the person", frameon=False, ncols=2)
     figure.supxlabel("step")
     figure.supylabel("distance of the center")
     figure.savefig(HERE / "stability.png", dpi=120)
