@@ -18,6 +18,18 @@ HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 NUM_EPOCHS = 10
 DIMS = 128
+# What each calls a lambda of 1.
+WEIGHTS = {name: 1 / rule.to_lambda(1.0, DIMS) for name, rule in RULES.items()}
+TRAININGS = {
+    f"{rule} {seed}": (
+        "--config=configs/nn4.py",
+        f"--config.num_epochs={NUM_EPOCHS}",
+        f"--config.seed={seed}",
+        f"--config.center.rule={rule}",
+        f"--config.center.weight={WEIGHTS[rule]}",
+    )
+    for seed, rule in product(SEEDS, RULES)
+}
 COLUMNS = {
     "held-out accuracy": ("classification", "accuracy"),
     "AUC": ("verification", "auc"),
@@ -31,22 +43,6 @@ CURVES = {
     "within / between": "within_between_ratio",
 }
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-
-
-def weight_of(rule: str) -> float:
-    """What this rule calls a lambda of 1."""
-    return 1.0 / RULES[rule].to_lambda(1.0, DIMS)
-
-
-def flags_of(rule: str, seed: int) -> list[str]:
-    """Of one training."""
-    return [
-        "--config=configs/nn4.py",
-        f"--config.seed={seed}",
-        f"--config.num_epochs={NUM_EPOCHS}",
-        f"--config.center.rule={rule}",
-        f"--config.center.weight={weight_of(rule)}",
-    ]
 
 
 def draw(results: dict[str, list[runs.Results]]) -> Figure:
@@ -72,8 +68,7 @@ def draw(results: dict[str, list[runs.Results]]) -> Figure:
 def main() -> None:
     """All runs, then the files beside this one."""
     directory, about = runs.begin("center_rules")
-    trainings = {f"{r} {s}": flags_of(r, s) for s, r in product(SEEDS, RULES)}
-    trained = runs.train_all(directory, trainings, at_once=2)
+    trained = runs.train_all(directory, TRAININGS, at_once=2)
     results = {rule: [trained[f"{rule} {s}"] for s in SEEDS] for rule in RULES}
     rows = []
     for rule, own in results.items():
@@ -84,7 +79,7 @@ def main() -> None:
         for key in LAST.values():
             last = [r["metrics"][-1][f"train/{key}"] for r in own]
             cells.append(runs.with_range(last, 3))
-        rows.append([rule, f"{weight_of(rule):g}", f"{RULES[rule].alpha:g}", *cells])
+        rows.append([rule, f"{WEIGHTS[rule]:g}", f"{RULES[rule].alpha:g}", *cells])
     head = ["rule", "its weight", "alpha", *COLUMNS, *LAST]
     runs.write(HERE, about, results, runs.markdown(head, rows))
     draw(results).savefig(HERE / "curves.png", dpi=120)

@@ -31,6 +31,10 @@ DATA = {
         "--config.optimizer.warmup_epochs=0.3",
     ),
 }
+TRAININGS = {
+    data: {name: (*flags, *own) for name, own in VARIANTS.items()}
+    for data, flags in DATA.items()
+}
 COLUMNS = {
     "accuracy (95 % interval)": "accuracy_mean",
     "AUC": "auc",
@@ -42,8 +46,7 @@ def main() -> None:
     """All runs on one of DATA, then the files beside this one."""
     data = sys.argv[1] if len(sys.argv) > 1 else "lfw"
     directory, about = runs.begin(f"losses_{data}")
-    trainings = {name: (*DATA[data], *flags) for name, flags in VARIANTS.items()}
-    results = runs.train_all(directory, trainings, at_once=2)
+    results = runs.train_all(directory, TRAININGS[data], at_once=2)
     rows = [
         [
             name,

@@ -10,6 +10,11 @@ VARIANTS = {
     "softmax + center loss": (),
     "softmax alone": ("--config.center.weight=0.0",),
 }
+TRAININGS = {
+    f"{variant} {seed}": ("--config=configs/nn4.py", f"--config.seed={seed}", *flags)
+    for variant, flags in VARIANTS.items()
+    for seed in SEEDS
+}
 COLUMNS = {
     "held-out accuracy": ("classification", "accuracy"),
     "AUC": ("verification", "auc"),
@@ -21,16 +26,7 @@ COLUMNS = {
 def main() -> None:
     """All runs, then the files beside this one."""
     directory, about = runs.begin("orl")
-    trainings = {
-        f"{variant} {seed}": (
-            "--config=configs/nn4.py",
-            f"--config.seed={seed}",
-            *VARIANTS[variant],
-        )
-        for variant in VARIANTS
-        for seed in SEEDS
-    }
-    results = runs.train_all(directory, trainings)
+    results = runs.train_all(directory, TRAININGS)
     rows = []
     for variant in VARIANTS:
         own = [results[f"{variant} {seed}"] for seed in SEEDS]
