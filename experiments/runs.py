@@ -39,13 +39,18 @@ def begin(experiment: str) -> tuple[Path, dict[str, str]]:
     status = ["git", "status", "--porcelain", "cl_facenet", "configs"]
     if subprocess.check_output(status):
         raise SystemExit("commit first: results are of a commit")
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.check_output(git, text=True).strip()
-    directory = Path("runs", experiment, commit)
+    about = machine()
+    directory = Path("runs", experiment, about["commit"])
     directory.mkdir(parents=True, exist_ok=True)
-    return directory, {
+    return directory, about
+
+
+def machine() -> dict[str, str]:
+    """The day, the commit, the machine and what runs on it."""
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    return {
         "date": date.today().isoformat(),
-        "commit": commit,
+        "commit": subprocess.check_output(git, text=True).strip(),
         "machine": f"{os.cpu_count()} x {_processor()}",
         "python": platform.python_version(),
         "jax": jax.__version__,
