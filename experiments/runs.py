@@ -98,7 +98,9 @@ def _train(workdir: Path, flags: Sequence[str], cores: Sequence[int]) -> Results
     metrics = (workdir / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in metrics]
     speeds = [row["train/photos_per_second"] for row in rows[1:]]  # 1st: compiling
-    return json.loads((workdir / "results.json").read_text()) | {
+    results = json.loads((workdir / "results.json").read_text())
+    del results["data"]  # names, which the seed decides
+    return results | {
         "workdir": str(workdir),
         "minutes": float(clock.read_text()),
         "photos_per_second": float(np.median(speeds)),

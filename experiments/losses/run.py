@@ -1,8 +1,7 @@
 """Six ways to teach identities, one budget: python -m experiments.losses.run [orl|lfw]
 
 The budget is 15 minutes of a core of an AMD EPYC, start and evaluation included: some
-19,200 photos of LFW, 15,400 of ORL. Two trainings run at a time, a core each. LFW must
-be prepared (README).
+19,200 photos. Two trainings run at a time, a core each. LFW must be prepared (README).
 """
 
 import sys
@@ -24,7 +23,7 @@ VARIANTS = {
     "CosFace": ("--config.loss.name=cosface", *PUBLISHED_SCALE, *ALONE),
 }
 DATA = {
-    "orl": ("--config=configs/nn4.py", "--config.num_epochs=64"),
+    "orl": ("--config=configs/nn4.py", "--config.num_epochs=80"),
     "lfw": (
         "--config=configs/nn4.py:lfw",
         "--config.data.align=dlib",
