@@ -21,13 +21,13 @@ def unit(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Mod
 
 
 class L2Pool(nn.Module):
-    """Root of the sum of squares over unpadded 3x3 windows, in the middle of zeros."""
+    """Root of the sum of squares over 3x3 windows."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W], H and W 3 or more, to the same shape."""
+        """[B, C, H, W] -> [B, C, H - 2, W - 2]."""
         total = functional.avg_pool2d(x.square(), 3, 1, divisor_override=1)
         # The slope of the root is infinite at 0.
-        return functional.pad(total.clamp_min(1e-20).sqrt(), (1, 1, 1, 1))
+        return total.clamp_min(1e-20).sqrt()
 
 
 class Inception(nn.Module):
@@ -44,7 +44,9 @@ class Inception(nn.Module):
                 branches.append(nn.Sequential(*layers))
         pool = nn.MaxPool2d(3, row.stride, 1) if row.pool == "max" else L2Pool()
         project = unit(inputs, row.projection, 1) if row.projection else []
-        branches.append(nn.Sequential(pool, *project))
+        # A smaller map is set in the middle of zeros, after its projection.
+        room = [nn.ZeroPad2d(1)] if row.pool == "l2" else []
+        branches.append(nn.Sequential(pool, *project, *room))
         if row.conv_1x1:
             branches.append(nn.Sequential(*unit(inputs, row.conv_1x1, 1)))
         self.branches = nn.ModuleList(branches)
