@@ -10,7 +10,7 @@ from cl_facenet.center_rules import RULES
 from cl_facenet.centers import pull_of
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model, unit_range
-from cl_facenet.models.operations import l2_normalize
+from cl_facenet.models.operations.lengths import l2_normalize
 from cl_facenet.optimizers import make_optimizer
 from cl_facenet.state import create_state, make_train_step
 

@@ -20,7 +20,7 @@ from cl_facenet.models.facenet import (
     abstract_variables,
     create_model,
 )
-from cl_facenet.models.operations import l2_normalize_above
+from cl_facenet.models.operations.lengths import l2_normalize_above
 from cl_facenet.optimizers import make_optimizer
 from cl_facenet.state import create_state, make_train_step
 from cl_facenet.train import train

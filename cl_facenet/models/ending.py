@@ -8,7 +8,7 @@ import jax
 from jax.nn.initializers import Initializer
 
 from cl_facenet.models.layers import torch_uniform
-from cl_facenet.models.operations import l2_normalize
+from cl_facenet.models.operations.lengths import l2_normalize
 
 
 class Linear(nn.Module):

@@ -9,7 +9,7 @@ import jax
 from jax.nn.initializers import Initializer
 
 from cl_facenet.models.layers import Conv, Pad, xavier_uniform
-from cl_facenet.models.operations import max_pool
+from cl_facenet.models.operations.pools import max_pool
 from cl_facenet.models.sizes import require_size
 
 # Residual units, and channels of the convolution and max pool behind them.

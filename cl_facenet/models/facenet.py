@@ -22,7 +22,7 @@ from cl_facenet.models.inception import (
 )
 from cl_facenet.models.inception_resnet import InceptionResNetV1
 from cl_facenet.models.layers import xavier_uniform
-from cl_facenet.models.operations import l2_normalize, l2_normalize_above
+from cl_facenet.models.operations.lengths import l2_normalize, l2_normalize_above
 from cl_facenet.models.vgg import VGGFace
 
 

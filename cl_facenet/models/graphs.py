@@ -13,7 +13,7 @@ from jax.nn.initializers import Initializer
 
 from cl_facenet.models.ending import Ending
 from cl_facenet.models.layers import Pad, he_normal, torch_uniform
-from cl_facenet.models.operations import l2_normalize_above
+from cl_facenet.models.operations.lengths import l2_normalize_above
 
 
 class Pool(NamedTuple):

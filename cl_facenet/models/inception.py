@@ -15,7 +15,8 @@ import jax.numpy as jnp
 
 from cl_facenet.models.graphs import Graph, Pool
 from cl_facenet.models.layers import ConvBN, padding_of
-from cl_facenet.models.operations import l2_pool, local_response_norm, max_pool
+from cl_facenet.models.operations.pools import l2_pool, max_pool
+from cl_facenet.models.operations.response_norm import local_response_norm
 from cl_facenet.models.sizes import require_size
 
 Unit = Callable[..., ConvBN]

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from cl_facenet.models.layers import Conv, ConvBN, Kernel, Pad
-from cl_facenet.models.operations import max_pool
+from cl_facenet.models.operations.pools import max_pool
 from cl_facenet.models.sizes import require_size
 
 

@@ -7,14 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
-from cl_facenet.models.operations import (
-    EPSILON,
-    Padding,
-    conv,
-    count_values,
-    normalize,
-    same_padding,
-)
+from cl_facenet.models.operations.batch_norm import EPSILON, count_values, normalize
+from cl_facenet.models.operations.convolution import conv
+from cl_facenet.models.operations.padding import Padding, same_padding
 
 # Torch's default for convolutions and linear layers: U(+-1/sqrt(fan_in)).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")

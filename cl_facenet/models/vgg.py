@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from cl_facenet.models.layers import Conv, he_normal
-from cl_facenet.models.operations import max_pool
+from cl_facenet.models.operations.pools import max_pool
 from cl_facenet.models.sizes import require_size
 
 # Channels and number of the 3x3 convolutions before each of the five max pools.

@@ -1,5 +1,7 @@
 """Each operation against its definition in float64 loops, or against lax."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_facenet.models import operations
+from cl_facenet.models.operations.batch_norm import normalize
+from cl_facenet.models.operations.convolution import conv, plain_conv
+from cl_facenet.models.operations.lengths import l2_normalize, l2_normalize_above
+from cl_facenet.models.operations.padding import same_padding
+from cl_facenet.models.operations.pools import l2_pool, max_pool, plain_max_pool
+from cl_facenet.models.operations.response_norm import local_response_norm
 
 sizes = st.sampled_from([5, 8])
 seeds = st.integers(0, 99)
@@ -30,34 +37,71 @@ def windows(x, window, stride, padding, value):
 def test_max_pool_is_the_maximum_of_every_window(seed, height, width, geometry):
     stride, padding = geometry
     x = normal(seed, 2, height, width, 3)
-    pooled = operations.max_pool(x, 3, stride, padding)
+    pooled = max_pool(x, 3, stride, padding)
     for i, j, window in windows(x, 3, stride, padding, -np.inf):
         np.testing.assert_allclose(pooled[:, i, j], window.max((1, 2)))
     assert pooled.shape[1] == (height + 2 * padding - 3) // stride + 1
 
 
-def test_max_pool_has_the_gradient_of_reduce_window():
-    x = normal(0, 2, 9, 8, 3)
-    weights = normal(1, 2, 5, 4, 3)
+def gradient(f, *args):
+    """Of a sum of f's values with weights that are all different, in float64."""
+    with jax.enable_x64(True):
+        args = [np.asarray(x, np.float64) for x in args]
+        out = normal(99, *jax.eval_shape(f, *args).shape).astype(np.float64)
+        numbers = tuple(range(len(args)))
+        return jax.jit(jax.grad(lambda *xs: jnp.sum(f(*xs) * out), numbers))(*args)
 
-    def native(x):
-        border = ((0, 0), (1, 1), (1, 1), (0, 0))
-        return jax.lax.reduce_window(
-            x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), border
-        )
 
-    ours, theirs = (
-        jax.grad(lambda x, f=f: jnp.sum(f(x) * weights))(x)
-        for f in (lambda x: operations.max_pool(x, 3, 2, 1), native)
-    )
-    np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+def assert_same_gradients(f, plain, *args):
+    for our, their in zip(gradient(f, *args), gradient(plain, *args), strict=True):
+        assert our.dtype == np.float64
+        np.testing.assert_allclose(our, their, rtol=1e-10, atol=1e-10)
+
+
+@given(
+    seeds,
+    st.sampled_from([(3, 1), (3, 2), (2, 2), (3, 3), (5, 2)]),
+    st.sampled_from([0, 1, ((0, 1), (0, 1)), ((1, 0), (0, 2))]),
+    st.booleans(),
+)
+def test_max_pool_sends_its_gradient_where_its_definition_does(
+    seed, geometry, padding, ties
+):
+    """To the first of equal ones, row after row, as XLA's select-and-scatter."""
+    x = normal(seed, 2, 7 + seed % 3, 6 + seed % 5, 3)
+    if ties:
+        x = np.maximum(np.round(x), 0)
+    window, stride = geometry
+    args = {"window": window, "stride": stride, "padding": padding}
+    np.testing.assert_array_equal(max_pool(x, **args), plain_max_pool(x, **args))
+    assert_same_gradients(partial(max_pool, **args), partial(plain_max_pool, **args), x)
+
+
+def test_max_pool_lets_nothing_undefined_pass():
+    x = np.zeros((1, 4, 4, 1), np.float32)
+    x[0, 1, 2, 0] = np.nan
+    assert np.isnan(max_pool(x, 3, 1, 1)).sum() == 9
+
+
+@pytest.mark.parametrize("platform", ["cpu", "tpu", "cuda"])
+def test_platforms_but_a_cpu_run_the_definitions(platform):
+    """No select-and-scatter on a CPU; only lax's own operations elsewhere."""
+
+    def f(x, kernel):
+        return jnp.sum(max_pool(conv(x, kernel, 1, 1), 3, 2, 1))
+
+    args = (jnp.ones((8, 12, 12, 3)), jnp.ones((3, 3, 3, 4)))
+    traced = jax.jit(jax.grad(f, (0, 1))).trace(*args)
+    text = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert ("select_and_scatter" in text) == (platform != "cpu")
+    assert ("dot_general" in text) == (platform == "cpu")
 
 
 @given(seeds, sizes, sizes, st.sampled_from([(1, 0), (1, 1), (3, 0)]))
 def test_l2_pool_is_the_length_of_every_window(seed, height, width, geometry):
     stride, padding = geometry
     x = normal(seed, 2, height, width, 3)
-    pooled = operations.l2_pool(x, 3, stride, padding)
+    pooled = l2_pool(x, 3, stride, padding)
     for i, j, window in windows(x, 3, stride, padding, 0.0):
         lengths = np.sqrt(np.square(window).sum((1, 2)))
         np.testing.assert_allclose(pooled[:, i, j], lengths, rtol=1e-5)
@@ -65,13 +109,11 @@ def test_l2_pool_is_the_length_of_every_window(seed, height, width, geometry):
 
 def test_l2_pool_of_ones_is_three():
     """It is neither an average (1) nor a sum (9): facts of Torch's SpatialLPPooling."""
-    assert operations.l2_pool(jnp.ones((1, 3, 3, 1)), 3, 1, 0).item() == 3
+    assert l2_pool(jnp.ones((1, 3, 3, 1)), 3, 1, 0).item() == 3
 
 
 def test_l2_pool_of_nothing_has_gradient_zero():
-    gradient = jax.grad(lambda x: operations.l2_pool(x, 3, 1, 0).sum())(
-        jnp.zeros((1, 4, 4, 1))
-    )
+    gradient = jax.grad(lambda x: l2_pool(x, 3, 1, 0).sum())(jnp.zeros((1, 4, 4, 1)))
     np.testing.assert_array_equal(gradient, 0)
 
 
@@ -86,14 +128,14 @@ def test_l2_pool_of_nothing_has_gradient_zero():
 def test_local_response_norm_of_one_to_six(alpha, expected):
     channels = jnp.arange(1.0, 7.0)
     np.testing.assert_allclose(
-        operations.local_response_norm(channels, alpha), expected, atol=1e-6
+        local_response_norm(channels, alpha), expected, atol=1e-6
     )
 
 
 @given(seeds, st.sampled_from([1, 4, 8]))
 def test_local_response_norm_against_loops(seed, channels):
     x = 100 * normal(seed, 2, 3, channels)
-    y = operations.local_response_norm(x)
+    y = local_response_norm(x)
     for c in range(channels):
         near = x[..., max(c - 2, 0) : c + 3].astype(np.float64)
         scale = 1 + 2e-5 * np.square(near).sum(-1)
@@ -102,17 +144,17 @@ def test_local_response_norm_against_loops(seed, channels):
 
 def test_l2_normalize_gives_unit_rows_and_survives_zero():
     x = jnp.array([[3.0, 4.0], [0.0, 0.0]])
-    unit = operations.l2_normalize(x)
+    unit = l2_normalize(x)
     np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0]], rtol=1e-6)
-    assert jnp.isfinite(jax.grad(lambda x: operations.l2_normalize(x).sum())(x)).all()
+    assert jnp.isfinite(jax.grad(lambda x: l2_normalize(x).sum())(x)).all()
 
 
 @pytest.mark.parametrize("floor", [1e-6, 1e-12])
 def test_l2_normalize_above_divides_by_no_less_than_its_floor(floor):
     x = jnp.array([[3.0, 4.0], [0.0, 0.0], [0.3 * floor, 0.4 * floor]])
-    unit = operations.l2_normalize_above(x, floor)
+    unit = l2_normalize_above(x, floor)
     np.testing.assert_allclose(unit, [[0.6, 0.8], [0, 0], [0.3, 0.4]], rtol=1e-5)
-    gradient = jax.grad(lambda x: operations.l2_normalize_above(x, floor).sum())(x)
+    gradient = jax.grad(lambda x: l2_normalize_above(x, floor).sum())(x)
     assert jnp.isfinite(gradient).all()
 
 
@@ -122,7 +164,7 @@ def test_l2_normalize_above_divides_by_no_less_than_its_floor(floor):
 )
 def test_conv_against_loops(kernel, stride, padding):
     x, weights = normal(0, 2, 9, 8, 3), normal(1, kernel, kernel, 3, 4)
-    y = operations.conv(x, weights, stride, padding)
+    y = conv(x, weights, stride, padding)
     for i, j, window in windows(x, kernel, stride, padding, 0.0):
         expected = np.einsum("bhwi,hwio->bo", window, weights)
         np.testing.assert_allclose(y[:, i, j], expected, rtol=1e-4, atol=1e-4)
@@ -140,7 +182,7 @@ def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, 
     x, out = 10 * normal(seed, 2, 3, channels), normal(seed + 1, 2, 3, channels)
     ours, theirs = (
         jax.grad(lambda x, f=f: jnp.sum(f(x, alpha) * out))(x)
-        for f in (operations.local_response_norm, plain_local_response_norm)
+        for f in (local_response_norm, plain_local_response_norm)
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
@@ -151,29 +193,16 @@ def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, 
         *((kernel, 1, (2, 9, 8)) for kernel in (1, 3)),
         *((kernel, 1, (1, 3, 3)) for kernel in (1, 3)),
         *((kernel, 1, (3, 1, 2)) for kernel in (1, 3)),
-        *((7, 2, shape) for shape in [(2, 10, 12), (3, 2, 4), (2, 9, 8)]),
+        *((3, 1, (batch, 12, 13)) for batch in (8, 16, 9)),  # in parts, and not
+        *((7, 2, shape) for shape in [(2, 10, 12), (3, 2, 4), (2, 9, 8), (8, 24, 26)]),
     ],
 )
-def test_conv_has_the_gradient_of_lax(kernel, stride, shape):
-    padding = kernel // 2
+def test_conv_has_the_gradient_of_its_definition(kernel, stride, shape):
     x, weights = normal(0, *shape, 3), normal(1, kernel, kernel, 3, 4)
-
-    def native(x, weights):
-        return jax.lax.conv_general_dilated(
-            x,
-            weights,
-            (stride, stride),
-            [(padding, padding)] * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-
-    out = normal(2, *native(x, weights).shape)
-    ours, theirs = (
-        jax.grad(lambda x, w, f=f: jnp.sum(f(x, w) * out), argnums=(0, 1))(x, weights)
-        for f in (lambda x, w: operations.conv(x, w, stride, padding), native)
+    args = {"stride": stride, "padding": kernel // 2}
+    assert_same_gradients(
+        partial(conv, **args), partial(plain_conv, **args), x, weights
     )
-    for our, their in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
 
 
 def plain_normalize(x, scale, bias, weight, epsilon):
@@ -195,7 +224,7 @@ def test_normalize_has_the_value_and_gradient_of_its_definition(padded, epsilon)
         return lambda *args: jnp.sum(f(*args, weight, epsilon) * out)
 
     ours = jax.value_and_grad(
-        value(lambda *args: operations.normalize(*args)[0]), argnums=(0, 1, 2)
+        value(lambda *args: normalize(*args)[0]), argnums=(0, 1, 2)
     )(x, scale, bias)
     theirs = jax.value_and_grad(value(plain_normalize), argnums=(0, 1, 2))(
         x, scale, bias
@@ -210,10 +239,10 @@ def test_normalize_has_the_value_and_gradient_of_its_definition(padded, epsilon)
 )
 def test_same_padding_puts_the_odd_one_after(size, window, stride, pair):
     """The pads of the dl4j graph, as facts of its ConvolutionMode.Same."""
-    assert operations.same_padding(size, 8, window, stride)[0] == pair
+    assert same_padding(size, 8, window, stride)[0] == pair
 
 
 @given(st.integers(1, 20), st.sampled_from([1, 2, 3, 5, 7]), st.integers(1, 3))
 def test_same_padding_gives_the_size_over_the_stride(size, window, stride):
-    (before, after), _ = operations.same_padding(size, 1, window, stride)
+    (before, after), _ = same_padding(size, 1, window, stride)
     assert (size + before + after - window) // stride + 1 == -(-size // stride)
