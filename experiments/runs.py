@@ -27,6 +27,13 @@ import numpy as np
 # glibc asks the kernel for huge pages: a step takes some four fifths of the time.
 ENVIRONMENT = os.environ | {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
+# Columns of a table: what a verification calls them.
+VERIFICATION = {
+    "accuracy (95 % interval)": "accuracy_mean",
+    "AUC": "auc",
+    "equal error rate": "eer",
+}
+
 Results = dict[str, Any]
 
 
@@ -39,14 +46,14 @@ def begin(experiment: str) -> tuple[Path, dict[str, str]]:
     status = ["git", "status", "--porcelain", "cl_facenet", "configs"]
     if subprocess.check_output(status):
         raise SystemExit("commit first: results are of a commit")
-    about = machine()
+    about = setting()
     directory = Path("runs", experiment, about["commit"])
     directory.mkdir(parents=True, exist_ok=True)
     return directory, about
 
 
-def machine() -> dict[str, str]:
-    """The day, the commit, the machine and what runs on it."""
+def setting() -> dict[str, str]:
+    """When, by which commit and on what machine this is measured."""
     git = ["git", "rev-parse", "--short", "HEAD"]
     return {
         "date": date.today().isoformat(),
@@ -87,7 +94,7 @@ def _train(workdir: Path, flags: Sequence[str], cores: Sequence[int]) -> Results
     command = [sys.executable, "-m", "cl_facenet.main", *flags, f"--workdir={workdir}"]
     if cores:
         command = ["taskset", "-c", ",".join(map(str, cores)), *command]
-    clock = workdir.with_suffix(".minutes")
+    clock = workdir.parent / f"{workdir.name}.minutes"
     before = float(clock.read_text()) if clock.exists() else 0.0
     if not (workdir / "results.json").exists():
         started = time.monotonic()
@@ -128,10 +135,14 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def with_interval(measured: Mapping[str, Any], key: str) -> str:
-    """A value of a verification and its interval."""
-    low, high = measured["intervals"][key]
-    return f"{measured[key]:.3f} ({low:.3f} to {high:.3f})"
+def verification_cells(result: Results) -> list[str]:
+    """The values of VERIFICATION, each with its interval over people."""
+    measured = result["verification"]
+    return [
+        f"{measured[key]:.3f} ({low:.3f} to {high:.3f})"
+        for key in VERIFICATION.values()
+        for low, high in [measured["intervals"][key]]
+    ]
 
 
 def with_range(values: Sequence[float], digits: int = 4) -> str:

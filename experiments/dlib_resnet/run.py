@@ -1,6 +1,6 @@
 """Is the evaluation right? dlib's ResNet on LFW's view 2, by our code.
 
-python experiments/dlib_resnet/run.py --source=LFW_ARCHIVE
+python -m experiments.dlib_resnet.run --source=LFW_ARCHIVE
 
 Its author reports 99.38 % on these 6,000 pairs. The network and its training are his;
 faces are found, pairs read and scored by cl_facenet. Writes results.json beside this
@@ -10,14 +10,9 @@ file. Needs pip install -e '.[align]'.
 import argparse
 import importlib.util
 import json
-import os
-import platform
-import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import date
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -33,6 +28,7 @@ from cl_facenet.data.lfw_lists import read_pairs
 from cl_facenet.data.lfw_splits import view2_pairs
 from cl_facenet.data.photos import open_photo
 from cl_facenet.evaluation.verification import squared_distances, verify
+from experiments import runs
 
 HERE = Path(__file__).parent
 MODEL = "dlib_face_recognition_resnet_model_v1.dat"
@@ -97,12 +93,9 @@ def main() -> None:
         seed=0,
         protocol=pairs.protocol,
     )
-    git = ["git", "rev-parse", "--short", "HEAD"]
     results = {
-        "about": {
-            "date": date.today().isoformat(),
-            "commit": subprocess.check_output(git, text=True).strip(),
-            "machine": f"{os.cpu_count()} x {processor()}",
+        "about": runs.setting()
+        | {
             "photos": lfw.find_alignment(photos_at),
             "minutes": (time.monotonic() - started) / 60,
         },
@@ -112,12 +105,6 @@ def main() -> None:
     }
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(results["verification"], indent=1))
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

@@ -23,11 +23,6 @@ TRAININGS = {
     "softmax + center loss": (CONFIG,),
     "softmax alone": (CONFIG, "--config.center.weight=0.0"),
 }
-COLUMNS = {
-    "accuracy (95 % interval)": "accuracy_mean",
-    "AUC": "auc",
-    "equal error rate": "eer",
-}
 COMPONENTS = 128  # as many numbers a face as the network gives
 
 
@@ -69,15 +64,9 @@ def main() -> None:
     results = runs.train_all(directory, TRAININGS)
     runs.keep_report(HERE, results["softmax + center loss"])
     results["eigenfaces"] = eigenfaces()
-    rows = [
-        [
-            name,
-            *(runs.with_interval(r["verification"], key) for key in COLUMNS.values()),
-        ]
-        for name, r in results.items()
-    ]
+    rows = [[name, *runs.verification_cells(r)] for name, r in results.items()]
     rows.append(["chance", "0.5", "0.5", "0.5"])
-    runs.write(HERE, about, results, runs.markdown(["", *COLUMNS], rows))
+    runs.write(HERE, about, results, runs.markdown(["", *runs.VERIFICATION], rows))
 
 
 if __name__ == "__main__":

@@ -35,11 +35,6 @@ TRAININGS = {
     data: {name: (*flags, *own) for name, own in VARIANTS.items()}
     for data, flags in DATA.items()
 }
-COLUMNS = {
-    "accuracy (95 % interval)": "accuracy_mean",
-    "AUC": "auc",
-    "equal error rate": "eer",
-}
 
 
 def main() -> None:
@@ -50,13 +45,13 @@ def main() -> None:
     rows = [
         [
             name,
-            *(runs.with_interval(r["verification"], key) for key in COLUMNS.values()),
+            *runs.verification_cells(r),
             f"{r['photos_per_second']:.1f}",
             f"{r['minutes']:.1f}",
         ]
         for name, r in results.items()
     ]
-    head = ["", *COLUMNS, "photos/s", "minutes"]
+    head = ["", *runs.VERIFICATION, "photos/s", "minutes"]
     here = HERE / data
     here.mkdir(exist_ok=True)
     runs.write(here, about, results, runs.markdown(head, rows))

@@ -1,6 +1,6 @@
 """Does the data keep up? The pipeline alone beside the training step alone.
 
-python experiments/speed/pipeline.py
+python -m experiments.speed.pipeline
 
 On LFW as `prepare lfw --align=dlib` left it: photos a second of decoding, augmenting
 and batching, with nothing else at work, and of the train step on one batch over and
@@ -8,12 +8,8 @@ over. Writes pipeline.json beside this file.
 """
 
 import json
-import os
-import platform
-import re
 import time
 from contextlib import closing
-from datetime import date
 from itertools import islice
 from pathlib import Path
 
@@ -28,10 +24,11 @@ from cl_facenet.build import (
     build_state,
     build_train_step,
 )
-from cl_facenet.config import base
+from cl_facenet.config import base, resolve
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data
+from experiments import runs
 
 ROUNDS, BATCHES, STEPS = 3, 100, 8
 
@@ -68,16 +65,13 @@ def main() -> None:
     """Both in turn, several times."""
     config = base("lfw")
     config.data.align, config.data.min_photos = "dlib", 2
+    resolve(config)
     records, split = build_data(config)
     rates = [
         {name: measure(config, records, split) for name, measure in MEASURES.items()}
         for _ in range(ROUNDS)
     ]
-    names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    results = {
-        "date": date.today().isoformat(),
-        "machine": f"{os.cpu_count()} x {names[0] if names else platform.machine()}",
-        "jax": jax.__version__,
+    results = runs.setting() | {
         "batch_size": config.batch_size,
         "threads": config.data.num_threads,
         "photos_per_second": rates,

@@ -138,7 +138,7 @@ def main() -> None:
     given = parser.parse_args()
     measured = {task: compare(task, given.rounds, given.steps) for task in TASKS}
     content = {
-        "about": runs.machine() | {"cores": len(os.sched_getaffinity(0))},
+        "about": runs.setting() | {"cores": len(os.sched_getaffinity(0))},
         "ratios": ratios_of(measured),
         "measured": measured,
     }

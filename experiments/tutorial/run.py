@@ -26,11 +26,6 @@ TRAININGS = {
         "--config.optimizer.warmup_epochs=0.5",
     ),
 }
-COLUMNS = {
-    "accuracy (95 % interval)": "accuracy_mean",
-    "AUC": "auc",
-    "equal error rate": "eer",
-}
 CURVES = {
     "identity loss, to its start": "identity_loss",
     "accuracy on the batch": "accuracy",
@@ -70,16 +65,15 @@ def main() -> None:
     results = runs.train_all(directory, TRAININGS, at_once=2)
     rows = []
     for name, result in results.items():
-        cells = [
-            runs.with_interval(result["verification"], key) for key in COLUMNS.values()
-        ]
         shares = [
             row["train/center_gradient_share"]
             for row in (result["metrics"][0], result["metrics"][-1])
         ]
         odds = [f"{share / (1 - share):.3g}" for share in shares]
-        rows.append([name, *cells, *odds, f"{result['minutes']:.1f}"])
-    head = ["", *COLUMNS, "center : identity, first", "last", "minutes"]
+        rows.append(
+            [name, *runs.verification_cells(result), *odds, f"{result['minutes']:.1f}"]
+        )
+    head = ["", *runs.VERIFICATION, "center : identity, first", "last", "minutes"]
     runs.write(HERE, about, results, runs.markdown(head, rows))
     draw(results).savefig(HERE / "curves.png", dpi=120)
 
