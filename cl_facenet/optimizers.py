@@ -47,18 +47,24 @@ def make_optimizer(
 
     `adam` decouples it from the gradient (AdamW); the others add it to the gradient,
     as Caffe and Deeplearning4j do. `momentum` is of `sgd`, `epsilon` of the Adams.
+
+    All that is not a kernel, three quarters of a network's arrays and a hundredth of
+    its numbers, moves as one array: that is less to compile.
     """
-    l2 = optax.add_decayed_weights(weight_decay, mask=kernels)
-    return {
-        "adam": optax.adamw(
-            schedule, eps=epsilon, weight_decay=weight_decay, mask=kernels
-        ),
-        "adam_dl4j": optax.chain(
-            l2, scale_by_adam_dl4j(epsilon), optax.scale_by_learning_rate(schedule)
-        ),
-        "sgd": optax.chain(l2, optax.sgd(schedule, momentum)),
-        "adagrad": optax.chain(l2, optax.adagrad(schedule)),
-    }[name]
+
+    def transformation(weight_decay: float) -> optax.GradientTransformation:
+        l2 = optax.add_decayed_weights(weight_decay)
+        return {
+            "adam": optax.adamw(schedule, eps=epsilon, weight_decay=weight_decay),
+            "adam_dl4j": optax.chain(
+                l2, scale_by_adam_dl4j(epsilon), optax.scale_by_learning_rate(schedule)
+            ),
+            "sgd": optax.chain(l2, optax.sgd(schedule, momentum)),
+            "adagrad": optax.chain(l2, optax.adagrad(schedule)),
+        }[name]
+
+    others = optax.flatten(transformation(0.0))
+    return optax.partition({True: transformation(weight_decay), False: others}, kernels)
 
 
 def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:

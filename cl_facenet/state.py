@@ -16,6 +16,7 @@ from cl_facenet.centers import (
     pull_of,
     within_between_ratio,
 )
+from cl_facenet.compiling import jit
 from cl_facenet.losses import Given, Loss
 from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.params import HEAD
@@ -38,6 +39,8 @@ class TrainState:
     opt_state: optax.OptState
     center_state: CenterState
 
+
+JOINED_BELOW = 2**21  # numbers in an array
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
@@ -68,7 +71,7 @@ def create_state(
             ),
         )
 
-    return jax.jit(create, static_argnums=0)(model.num_classes)
+    return jit(create, static_argnums=0)(model.num_classes)
 
 
 def make_train_step(
@@ -134,7 +137,7 @@ def make_train_step(
         (body_grads,) = pull_back(identity_grad + center_grad)
 
         x = pulled(features)
-        head_norm = jnp.maximum(mask.sum(), 1) * optax.tree.norm(head_grads)
+        head_norm = jnp.maximum(mask.sum(), 1) * _norm(head_grads)
         pull = pull_of(centers, x, labels, mask, head_norm)
         center_state = rule.update(state.center_state, pull, center_alpha)
         grads = body_grads | rule.head_gradients(head_grads, pull, center_alpha)
@@ -150,13 +153,25 @@ def make_train_step(
                 x, centers[labels], labels, mask
             ),
             "people_per_batch": jnp.sum(pull.count_p > 0),
-            "gradient_norm": optax.tree.norm(grads),
-            "parameter_norm": optax.tree.norm(params),  # after the step
+            "gradient_norm": _norm(grads),
+            "parameter_norm": _norm(params),  # after the step
         }
         state = TrainState(state.step + 1, params, batch_stats, opt_state, center_state)
         return state, metrics | seen
 
-    return jax.jit(train_step, donate_argnums=0)
+    return jit(train_step, donate_argnums=0)
+
+
+def _norm(tree: Any) -> jax.Array:
+    """Length of all arrays of a tree as one vector.
+
+    All but the largest are joined first: as many sums as arrays would be a third of
+    all that there is to compile in a step.
+    """
+    arrays = [x.ravel() for x in jax.tree.leaves(tree)]
+    joined = jnp.concatenate([x for x in arrays if x.size < JOINED_BELOW])
+    apart = [x for x in arrays if x.size >= JOINED_BELOW]
+    return jnp.sqrt(sum(jnp.vdot(x, x) for x in (joined, *apart)))
 
 
 def _share(one: jax.Array, other: jax.Array) -> jax.Array:

@@ -37,3 +37,10 @@ def windows_along(x: jax.Array, axis: int, window: int, stride: int) -> list[jax
     return [
         jax.lax.slice_in_dim(x, k, last + k + 1, stride, axis) for k in range(window)
     ]
+
+
+def interleave(phases: list[jax.Array], axis: int) -> jax.Array:
+    """Element k of each array in turn, along an axis; they are of one shape."""
+    shape = list(phases[0].shape)
+    shape[axis] *= len(phases)
+    return jnp.stack(phases, axis + 1).reshape(shape)

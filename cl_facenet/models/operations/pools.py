@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from cl_facenet.models.operations.padding import (
     Padding,
     Pairs,
+    interleave,
     pad_space,
     pairs,
     windows_along,
@@ -104,10 +105,7 @@ def _to_winners(
             border[axis] = (before, length - number - before, 0)
             total = total + jax.lax.pad(won, jnp.zeros((), won.dtype), border)
         phases.append(total)
-    shape = list(grad.shape)
-    shape[axis] = length * stride
-    together = jnp.stack(phases, axis + 1).reshape(shape)
-    return jax.lax.slice_in_dim(together, 0, size, axis=axis)
+    return jax.lax.slice_in_dim(interleave(phases, axis), 0, size, axis=axis)
 
 
 def l2_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
