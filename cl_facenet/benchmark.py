@@ -11,11 +11,12 @@ from cl_facenet.data.lfw import read_protocol_files
 from cl_facenet.data.lfw_lists import read_pairs
 from cl_facenet.data.lfw_splits import view1_pairs, view2_pairs
 from cl_facenet.data.pairs import Pairs, assign_folds, check_unseen, listed_pairs, seen
-from cl_facenet.data.records import Records, default_cache_dir, open_records
+from cl_facenet.data.records import Records, open_records
 from cl_facenet.dataset import open_lfw
 from cl_facenet.embedder import Embedder, load_workdir
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluation.verification import squared_distances, verify
+from cl_facenet.user_cache import default_cache_dir
 from cl_facenet.workdir import read_people
 
 CHUNK = 512  # photos decoded at a time

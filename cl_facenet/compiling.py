@@ -1,13 +1,14 @@
-"""How programs are compiled, and what compiling leaves behind."""
+"""How programs are compiled, where they are kept, and what compiling leaves behind."""
 
 import ctypes
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from cl_facenet.user_cache import default_cache_dir
 
 # What XLA gives to its library YNNPACK: all that it does by default but convolutions.
 # Those run on Eigen, which keeps both of two cores at 85 % of their matrix peak, where
@@ -20,17 +21,30 @@ _CPU_OPTIONS = {
 }
 
 
-def jit(function: Function, **options: Any) -> Function:
+def jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """`jax.jit`, with what makes our networks fast where the default backend is a CPU.
+
+    Not for functions that are called within another `jit`: JAX refuses options there.
 
     Args:
       options: those of `jax.jit`.
     """
     on_cpu = jax.default_backend() == "cpu"
-    compiled: Any = jax.jit(
+    return jax.jit(
         function, compiler_options=_CPU_OPTIONS if on_cpu else None, **options
     )
-    return compiled
+
+
+def keep_programs() -> None:
+    """From here on, what is compiled is kept on disk for the next process.
+
+    It is in the user's cache folder, unless JAX has been given another one
+    (JAX_COMPILATION_CACHE_DIR) or none (JAX_ENABLE_COMPILATION_CACHE=false).
+    """
+    if jax.config.read("jax_compilation_cache_dir") is None:
+        directory = default_cache_dir() / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+        compilation_cache.reset_cache()  # JAX looks only once whether it has one
 
 
 def release_memory() -> None:

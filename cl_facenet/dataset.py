@@ -11,7 +11,6 @@ from cl_facenet.data.orl import orl_source
 from cl_facenet.data.preprocessing import ALIGN, Prepared, Preprocessing
 from cl_facenet.data.records import (
     Records,
-    default_cache_dir,
     is_prepared,
     open_records,
     prepare,
@@ -19,6 +18,7 @@ from cl_facenet.data.records import (
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
+from cl_facenet.user_cache import default_cache_dir
 
 
 def build_data(config: ConfigDict) -> tuple[Records, Split]:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from PIL import Image
 
+from cl_facenet.compiling import jit, keep_programs
 from cl_facenet.data.photos import PhotoLike, open_photo
 from cl_facenet.data.preprocessing import (
     Prepared,
@@ -47,7 +48,7 @@ class Embedder:
         self.apply = make_embed(model)
         self.params = params
         self.preprocessing = preprocessing
-        self._apply = jax.jit(self.apply)
+        self._apply = jit(self.apply)
         self._size = model.embedding_size
 
     def __call__(
@@ -128,6 +129,7 @@ def load_workdir(path: str | os.PathLike[str]) -> Embedder:
     # Imported here: an exported embedder shall not need Orbax.
     from cl_facenet.checkpoint import read_data, restore_parts
 
+    keep_programs()
     config, checkpoints = read_config(Path(path)), Path(path) / "checkpoints"
     preprocessing = described(read_data(checkpoints)["preprocessing"])
     model = create_model(**config["model"], num_classes=None)  # so: no head

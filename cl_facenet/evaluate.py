@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from cl_facenet import workdir as workdirs
 from cl_facenet.build import build_model, count_steps
 from cl_facenet.checkpoint import read_data, restore_parts
+from cl_facenet.compiling import jit, keep_programs
 from cl_facenet.data.pipeline import eval_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
@@ -40,6 +41,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: no checkpoint, or data that cannot be used.
       UsageError: the workdir is another config's.
     """
+    keep_programs()
     workdirs.check_config(workdir, config.to_dict())
     records, split = build_data(config)
     check_data(read_data(workdir / "checkpoints"), records)
@@ -98,7 +100,7 @@ def read_published(config: ConfigDict) -> list[Curve]:
 def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
     """The network as a function of records: features, embedding or logits [n, ...]."""
 
-    @jax.jit
+    @jit
     def forward(variables: Any, images: jax.Array) -> Any:
         return model.apply(variables, unit_range(images))
 

@@ -18,13 +18,13 @@ from cl_facenet.data.folder import folder_source, read_prepared_as
 from cl_facenet.data.photos import Source
 from cl_facenet.data.preprocessing import ALIGN, Prepared, Preprocessing
 from cl_facenet.data.records import (
-    default_cache_dir,
     is_prepared,
     open_records,
     store,
 )
 from cl_facenet.dataset import lfw_directory
 from cl_facenet.errors import InputError
+from cl_facenet.user_cache import default_cache_dir
 
 
 def main(argv: Sequence[str]) -> int:

@@ -71,7 +71,7 @@ def create_state(
             ),
         )
 
-    return jit(create, static_argnums=0)(model.num_classes)
+    return jax.jit(create, static_argnums=0)(model.num_classes)
 
 
 def make_train_step(

@@ -19,6 +19,7 @@ from cl_facenet.build import (
     count_steps,
 )
 from cl_facenet.checkpoint import Checkpoints, is_saved
+from cl_facenet.compiling import keep_programs, release_memory
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
@@ -43,6 +44,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             print(f"{workdir} is finished: nothing to train", file=sys.stderr)
             return results
 
+    keep_programs()
     records, split = build_data(config)
     num_steps = count_steps(config, split)
     model = build_model(config, len(split.train_people))
@@ -89,6 +91,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                 with log.waiting_for_data():
                     batch = next(batches)
                 state, metrics = train_step(state, batch)
+                if step == start + 1:
+                    release_memory()
                 log.add(step, metrics, learning_rate=learning_rates[step - 1])
                 progress.show(step, log.latest)
                 if step % config.checkpoint_every_steps == 0 or step == num_steps:

@@ -60,12 +60,6 @@ class Records:
         return [record["photo"].decode() for record in self.encoded]
 
 
-def default_cache_dir() -> Path:
-    """The user's cache folder, after the XDG convention."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "cl_facenet"
-
-
 def prepare(
     source: Source,
     preprocessing: Preprocessing | Prepared,

@@ -12,9 +12,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from cl_facenet.data.lfw_splits import lfw_split
-from cl_facenet.data.records import default_cache_dir
 from cl_facenet.dataset import open_lfw
 from cl_facenet.evaluation.verification import squared_distances, verify
+from cl_facenet.user_cache import default_cache_dir
 from experiments import runs
 
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ from cl_facenet.data import records as records_module
 from cl_facenet.data.orl import orl_source
 from cl_facenet.data.photos import Photo, Source, fit_square
 from cl_facenet.data.preprocessing import Preprocessing
-from cl_facenet.data.records import default_cache_dir, prepare
+from cl_facenet.data.records import prepare
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
 
@@ -161,11 +161,3 @@ def test_no_tensorflow(tmp_path):
         env=environment,
     )
     assert run.returncode == 0, run.stderr
-
-
-def test_where_records_are_kept_by_default(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / "cl_facenet"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / ".cache" / "cl_facenet"

@@ -93,8 +93,6 @@ def _phase(grad: jax.Array, taps: jax.Array, size: tuple[int, int]) -> jax.Array
     height, width, inputs, _ = taps.shape
     if not height or not width:  # a stride beyond the kernel skips elements
         return jnp.zeros((len(grad), *size, inputs), grad.dtype)
-    border = tuple(
-        (k - 1, n - m)
-        for k, n, m in zip((height, width), size, grad.shape[1:3], strict=True)
-    )
+    below, right = (n - m for n, m in zip(size, grad.shape[1:3], strict=True))
+    border = (height - 1, below), (width - 1, right)
     return plain_conv(grad, taps[::-1, ::-1].swapaxes(2, 3), 1, border)

@@ -1,0 +1,45 @@
+"""What a fresh process compiles is kept for the next one."""
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import jax.numpy as jnp
+from cl_facenet.compiling import jit, keep_programs, release_memory
+jnp.ones(3) + 1  # JAX has looked for a cache before
+keep_programs()
+assert jit(lambda x: x * x)(3.0) == 9
+release_memory()
+"""
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def run(tmp_path, monkeypatch, **environment):
+    monkeypatch.delenv(CACHE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True)
+
+
+def test_programs_are_kept_in_the_users_cache(tmp_path, monkeypatch):
+    run(tmp_path, monkeypatch)
+    kept = tmp_path / "user" / "cl_facenet" / "compiled"
+    before = {path.name for path in kept.iterdir() if path.name.endswith("-cache")}
+    assert any("lambda" in name for name in before)
+    run(tmp_path, monkeypatch)
+    after = {path.name for path in kept.iterdir() if path.name.endswith("-cache")}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    "setting", [{CACHE: "elsewhere"}, {"JAX_ENABLE_COMPILATION_CACHE": "false"}]
+)
+def test_jax_settings_come_first(tmp_path, monkeypatch, setting):
+    if CACHE in setting:
+        setting = {CACHE: str(tmp_path / "elsewhere")}
+    run(tmp_path, monkeypatch, **setting)
+    assert not (tmp_path / "user" / "cl_facenet" / "compiled").exists()
+    assert (tmp_path / "elsewhere").exists() == (CACHE in setting)
