@@ -41,9 +41,10 @@ def keep_programs() -> None:
     It is in the user's cache folder, unless JAX has been given another one
     (JAX_COMPILATION_CACHE_DIR) or none (JAX_ENABLE_COMPILATION_CACHE=false).
     """
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    config: Any = jax.config  # its attributes are made when JAX is imported
+    if config.jax_compilation_cache_dir is None:
         directory = default_cache_dir() / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(directory))
+        config.update("jax_compilation_cache_dir", str(directory))
         compilation_cache.reset_cache()  # JAX looks only once whether it has one
 
 

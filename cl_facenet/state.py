@@ -169,7 +169,8 @@ def _norm(tree: Any) -> jax.Array:
     all that there is to compile in a step.
     """
     arrays = [x.ravel() for x in jax.tree.leaves(tree)]
-    joined = jnp.concatenate([x for x in arrays if x.size < JOINED_BELOW])
+    small = [x for x in arrays if x.size < JOINED_BELOW]
+    joined = jnp.concatenate([jnp.zeros(0), *small])  # of nothing, where there is none
     apart = [x for x in arrays if x.size >= JOINED_BELOW]
     return jnp.sqrt(sum(jnp.vdot(x, x) for x in (joined, *apart)))
 
