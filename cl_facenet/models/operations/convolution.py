@@ -11,14 +11,14 @@ from cl_facenet.models.operations.platforms import by_platform
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     """Cross-correlation with written-out padding."""
-    plain = partial(plain_conv, stride=stride, padding=padding)
     if kernel.shape[:2] == (1, 1) and stride == 1 and pairs(padding) == pairs(0):
-        return by_platform(_product, plain)(x, kernel)
-    if stride > 1:
-        return by_platform(
-            lambda x, kernel: _strided_conv(x, kernel, stride, padding), plain
-        )(x, kernel)
-    return plain(x, kernel)
+        return x @ kernel[0, 0]
+    if stride == 1:
+        return plain_conv(x, kernel, stride, padding)
+    return by_platform(
+        lambda x, kernel: _strided_conv(x, kernel, stride, padding),
+        lambda x, kernel: plain_conv(x, kernel, stride, padding),
+    )(x, kernel)
 
 
 def plain_conv(
@@ -32,11 +32,6 @@ def plain_conv(
         padding=pairs(padding),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
-
-
-def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A 1x1 convolution as the matrix product that it is."""
-    return x @ kernel[0, 0]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
