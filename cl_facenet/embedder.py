@@ -85,14 +85,16 @@ class Embedder:
         if prepared_as is not None:
             self.check_prepared(prepared_as)
             make_square = Prepared(prepared_as)
-        images = [make_square(open_photo(photo)).pixels for photo in photos]
-        if not images:
-            return np.zeros((0, self._size), "f4")
+        # Nobody waits for a batch: the photos of the next are decoded meanwhile.
         rows = [
-            self._embed_batch(np.stack(images[start : start + BATCH_SIZE]))
-            for start in range(0, len(images), BATCH_SIZE)
+            self._embed_batch(_squares(photos[start : start + BATCH_SIZE], make_square))
+            for start in range(0, len(photos), BATCH_SIZE)
         ]
-        return np.concatenate(rows)
+        vectors = np.zeros((len(photos), self._size), np.float32)
+        for number, row in enumerate(rows):
+            part = vectors[number * BATCH_SIZE :][: len(row)]
+            part[:] = np.asarray(row)[: len(part)]
+        return vectors
 
     def check_prepared(self, prepared_as: Mapping[str, Any]) -> None:
         """Refuses photos that were prepared in another way than the model wants them.
@@ -102,16 +104,30 @@ class Embedder:
         """
         check_same(prepared_as, self.preprocessing.describe())
 
-    def _embed_batch(self, images: np.ndarray) -> np.ndarray:
-        """Pads to a power of two, so that few sizes are ever compiled."""
+    def _embed_batch(self, images: np.ndarray) -> jax.Array:
+        """Vectors of images [B, S, S, 3], and of more that are nobody's.
+
+        Padded to a power of two, so that few sizes are ever compiled.
+        """
         room = 1 << (len(images) - 1).bit_length()
         padded = np.zeros((room, *images.shape[1:]), images.dtype)
         padded[: len(images)] = images
-        return np.asarray(self._apply(self.params, padded))[: len(images)]
+        return self._apply(self.params, padded)
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""
         return np.sum(np.square(np.subtract(a, b)), -1)
+
+
+def _squares(
+    photos: np.ndarray | Sequence[PhotoLike], make_square: Preprocessing | Prepared
+) -> np.ndarray:
+    """uint8 [B, S, S, 3] of some photos."""
+    if isinstance(photos, np.ndarray) and photos.dtype == np.uint8:
+        _, *size, channels = photos.shape
+        if channels == 3 and make_square.keeps(tuple(size)):
+            return photos
+    return np.stack([make_square(open_photo(photo)).pixels for photo in photos])
 
 
 def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:

@@ -16,7 +16,7 @@ from cl_facenet.centers import (
     pull_of,
     within_between_ratio,
 )
-from cl_facenet.compiling import jit
+from cl_facenet.compiling import jit, jit_once
 from cl_facenet.losses import Given, Loss
 from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.params import HEAD
@@ -53,25 +53,32 @@ def create_state(
     seed: int,
 ) -> TrainState:
     """A state at step 0: random parameters, centers as the rule starts them."""
+    return jit_once(lambda: initial_state(model, tx, rule, image_size, seed))()
+
+
+def initial_state(
+    model: FaceNet,
+    tx: optax.GradientTransformation,
+    rule: Rule,
+    image_size: int,
+    seed: int,
+) -> TrainState:
+    """What `create_state` compiles; by jax.eval_shape, shapes and types alone."""
     if model.num_classes is None:
         raise ValueError("a model without people has no centers to train")
-
-    def create(num_classes: int) -> TrainState:
-        images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
-        # Threefry, the default, would take three times as long to compile here.
-        key = jax.random.key(seed, impl="rbg")
-        variables = model.init(key, images, train=True)
-        return TrainState(
-            step=jnp.zeros((), jnp.int32),
-            params=variables["params"],
-            batch_stats=variables.get("batch_stats", {}),
-            opt_state=tx.init(variables["params"]),
-            center_state=rule.init(
-                jax.random.fold_in(key, 1), num_classes, model.embedding_size
-            ),
-        )
-
-    return jax.jit(create, static_argnums=0)(model.num_classes)
+    images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
+    # Threefry, the default, would take three times as long to compile here.
+    key = jax.random.key(seed, impl="rbg")
+    variables = model.init(key, images, train=True)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=variables["params"],
+        batch_stats=variables.get("batch_stats", {}),
+        opt_state=tx.init(variables["params"]),
+        center_state=rule.init(
+            jax.random.fold_in(key, 1), model.num_classes, model.embedding_size
+        ),
+    )
 
 
 def make_train_step(

@@ -88,6 +88,12 @@ def test_any_number_of_photos(embedder, number):
     np.testing.assert_allclose(vectors, embedder(images)[:number], atol=1e-6)
 
 
+def test_an_array_of_the_right_size_is_taken_as_it_is(embedder):
+    size = embedder.preprocessing.image_size
+    images = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+    np.testing.assert_array_equal(embedder(images), embedder(list(images)))
+
+
 def test_distance_is_squared_euclidean(embedder):
     a, b = embedder([draw_photo(0, 0, 0), draw_photo(0, 1, 0)])
     assert embedder.distance(a, a) == 0

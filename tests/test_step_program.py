@@ -11,7 +11,7 @@ from cl_facenet.center_rules import RULES
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model
 from cl_facenet.optimizers import make_optimizer
-from cl_facenet.state import create_state, make_train_step
+from cl_facenet.state import initial_state, make_train_step
 
 NUM_CLASSES, BATCH_SIZE, IMAGE_SIZE = 500, 8, 96
 
@@ -38,7 +38,7 @@ def step():
         center_on="embedding",
         seed=0,
     )
-    state = jax.eval_shape(lambda: create_state(model, tx, RULES["paper"], 96, 0))
+    state = jax.eval_shape(lambda: initial_state(model, tx, RULES["paper"], 96, 0))
     shape = (BATCH_SIZE, IMAGE_SIZE, IMAGE_SIZE, 3)
     batch = {
         "image": jax.ShapeDtypeStruct(shape, jnp.uint8),

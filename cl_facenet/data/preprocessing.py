@@ -49,6 +49,10 @@ class Preprocessing:
         """Whether dlib is at work, which takes its time and holds Python's lock."""
         return self.align != "none"
 
+    def keeps(self, size: tuple[int, int]) -> bool:
+        """Whether photos of this height and width stay as they are."""
+        return not self.finds_faces and size == (self.image_size, self.image_size)
+
     def __call__(self, image: Image.Image) -> Square:
         """Makes an RGB photo square.
 
@@ -89,6 +93,10 @@ class Prepared:
     def image_size(self) -> int:
         """The side of the squares in pixels."""
         return int(self.description["image_size"])
+
+    def keeps(self, size: tuple[int, int]) -> bool:
+        """Whether photos of this height and width are of the right size."""
+        return size == (self.image_size, self.image_size)
 
     def __call__(self, image: Image.Image) -> Square:
         """The pixels of an RGB photo.

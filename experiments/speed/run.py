@@ -13,7 +13,10 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +24,31 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # run as a file, it finds the other experiments
 
 from experiments import runs  # noqa: E402
-from experiments.speed.worker import BATCH_SIZE  # noqa: E402
+from experiments.speed.picture import draw  # noqa: E402
 
 HERE = Path(__file__).parent
-SIDES = ("jax", "eager", "compile")
-TASKS = ("train", f"infer:{BATCH_SIZE}", "infer:1")
+TORCH = ("eager", "compile")
+TRAIN, INFER, INFER_ONE = "train:nn4:64", "infer:nn4:64", "infer:nn4:1"
+PRODUCT = "product:2048"
+# What is measured, and whose turns there are.
+TASKS = {
+    PRODUCT: ("numpy",),
+    TRAIN: ("jax", *TORCH),
+    INFER: ("jax", "bare", *TORCH),
+    INFER_ONE: ("jax", "bare", *TORCH),
+    "train:nn2:16": ("jax",),
+    "train:inception_resnet_v1:32": ("jax",),
+}
 TITLES = {
-    "train": f"training step, {BATCH_SIZE} photos",
-    f"infer:{BATCH_SIZE}": f"embedding {BATCH_SIZE} photos",
-    "infer:1": "embedding one photo",
+    "train": "training step of {} photos",
+    "infer": "embedding of {} photos",
 }
 
 
 class Worker:
     """A process that does one side's task when asked to."""
 
-    def __init__(self, side: str, task: str) -> None:
+    def __init__(self, side: str, task: str, environment: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "experiments.speed.worker", side, task]
         started = time.perf_counter()
         self.process = subprocess.Popen(
@@ -45,7 +57,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=runs.ENVIRONMENT,
+            env=runs.ENVIRONMENT | environment,
         )
         self.first = self.answer()
         self.first["from_command"] = time.perf_counter() - started
@@ -69,64 +81,90 @@ class Worker:
         self.process.wait()
 
 
-def compare(task: str, rounds: int, steps: int) -> dict[str, Any]:
-    """All sides of one task in turn."""
-    workers = {side: Worker(side, task) for side in SIDES}
-    answers: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
-    for _ in range(rounds):
-        for side, worker in workers.items():
-            answers[side].append(worker.ask(steps))
-    for worker in workers.values():
-        worker.close()
+def compare(
+    task: str, sides: Sequence[str], rounds: int, steps: int
+) -> dict[str, dict[str, Any]]:
+    """All sides of one task in turn; then each once more, for its start when warm."""
+    with tempfile.TemporaryDirectory() as caches:
+        environment = {
+            "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
+            "TORCHINDUCTOR_CACHE_DIR": f"{caches}/torch",
+        }
+        workers = {side: Worker(side, task, environment) for side in sides}
+        answers: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+        for _ in range(rounds):
+            for side, worker in workers.items():
+                answers[side].append(worker.ask(steps))
+        for worker in workers.values():
+            worker.close()
+        warm = {}
+        for side in sides:
+            again = Worker(side, task, environment)
+            warm[side] = again.first["from_command"]
+            again.close()
     return {
         side: {
-            "first": workers[side].first,
+            "cold_start_seconds": workers[side].first["from_command"],
+            "warm_start_seconds": warm[side],
+            "operations": workers[side].first.get("operations"),
             "rounds": [own["seconds"] for own in answers[side]],
             "seconds": statistics.median(
                 statistics.median(own["seconds"]) for own in answers[side]
             ),
             "peak_bytes": max(own["memory"] for own in answers[side]),
         }
-        for side in SIDES
+        for side in sides
     }
 
 
-def ratios_of(measured: dict[str, Any]) -> dict[str, float]:
+def ratios_of(measured: Mapping[str, Any]) -> dict[str, float]:
     """How many times as fast we are."""
 
     def ratio(task: str, side: str) -> float:
         return measured[task][side]["seconds"] / measured[task]["jax"]["seconds"]
 
     return {
-        "train_vs_compile": ratio("train", "compile"),
-        "train_vs_eager": ratio("train", "eager"),
-        "infer_vs_compile": ratio(f"infer:{BATCH_SIZE}", "compile"),
-        "infer_vs_eager": ratio(f"infer:{BATCH_SIZE}", "eager"),
-        "infer_one_vs_compile": ratio("infer:1", "compile"),
-        "infer_one_vs_eager": ratio("infer:1", "eager"),
+        "train_vs_compile": ratio(TRAIN, "compile"),
+        "train_vs_eager": ratio(TRAIN, "eager"),
+        "infer_vs_compile": ratio(INFER, "compile"),
+        "infer_vs_eager": ratio(INFER, "eager"),
+        "infer_vs_bare": ratio(INFER, "bare"),
+        "infer_one_vs_compile": ratio(INFER_ONE, "compile"),
+        "infer_one_vs_eager": ratio(INFER_ONE, "eager"),
     }
 
 
-def table(measured: dict[str, Any]) -> str:
+def table(measured: Mapping[str, Any]) -> str:
     """A row a task and side."""
+    size = int(PRODUCT.partition(":")[2])
+    peak = 2 * size**3 / measured[PRODUCT]["numpy"]["seconds"]
     rows = []
     for task, sides in measured.items():
+        kind, *of = task.split(":")
+        if kind == "product":
+            continue
+        operations = next(
+            (o["operations"] for o in sides.values() if o["operations"]), 0
+        )
         for side, own in sides.items():
-            per_round = [statistics.median(seconds) for seconds in own["rounds"]]
-            size = 1 if task == "infer:1" else BATCH_SIZE
+            per_round = [1000 * statistics.median(s) for s in own["rounds"]]
+            rate = operations / own["seconds"]
             rows.append(
                 [
-                    TITLES[task],
+                    f"{of[0]}, {TITLES[kind].format(of[1])}",
                     side,
-                    f"{own['seconds'] * 1000:.1f}",
-                    f"{min(per_round) * 1000:.1f} to {max(per_round) * 1000:.1f}",
-                    f"{size / own['seconds']:.1f}",
+                    f"{1000 * own['seconds']:.1f}",
+                    f"{min(per_round):.1f} to {max(per_round):.1f}",
+                    f"{int(of[1]) / own['seconds']:.1f}",
+                    f"{rate / 1e9:.0f} ({rate / peak:.0%})" if operations else "",
                     f"{own['peak_bytes'] / 2**30:.2f}",
-                    f"{own['first']['from_command']:.1f}",
+                    f"{own['cold_start_seconds']:.1f}",
+                    f"{own['warm_start_seconds']:.1f}",
                 ]
             )
-    head = ["", "", "ms", "rounds", "photos/s", "peak GiB", "s to the first"]
-    return runs.markdown(head, rows)
+    head = ["", "", "ms", "rounds", "photos/s", "GFLOP/s (of the matrix peak)"]
+    head += ["peak GiB", "s to the first, cold", "warm"]
+    return runs.markdown(head, rows) + f"\nMatrix products: {peak / 1e9:.0f} GFLOP/s.\n"
 
 
 def main() -> None:
@@ -136,13 +174,19 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     given = parser.parse_args()
-    measured = {task: compare(task, given.rounds, given.steps) for task in TASKS}
+    measured = {
+        task: compare(task, sides, given.rounds, given.steps)
+        for task, sides in TASKS.items()
+    }
     content = {
-        "about": runs.setting() | {"cores": len(os.sched_getaffinity(0))},
+        "about": runs.setting()
+        | {"torch": version("torch"), "cores": len(os.sched_getaffinity(0))},
         "ratios": ratios_of(measured),
         "measured": measured,
     }
     given.out.write_text(json.dumps(content, indent=1) + "\n")
+    given.out.with_suffix(".md").write_text(table(measured))
+    draw(content, given.out.with_suffix(".png"))
     print(table(measured))
     for name, ratio in content["ratios"].items():
         print(f"{name} {ratio:.2f}")

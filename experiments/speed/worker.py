@@ -2,62 +2,67 @@
 
 python -m experiments.speed.worker SIDE TASK
 
-SIDE is jax, eager or compile; TASK is train or infer:BATCH. A number on a line of
-standard input is how many times to do it; the answer is a line of JSON.
+SIDE is jax, eager or compile (PyTorch), onnxruntime or numpy. TASK is train:CONFIG:B,
+a training step of configs/CONFIG.py on B photos; infer:CONFIG:B, the embedding of B
+photos; or product:N, of two N x N matrices. PyTorch has configs/nn4.py alone. A number
+on a line of standard input is how many times to do it; the answer is a line of JSON.
 """
 
+import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-NUM_CLASSES, BATCH_SIZE, IMAGE_SIZE = 5749, 64, 96
+NUM_CLASSES = 5749  # LFW's
 
 Act = Callable[[], object]  # does it once, and waits for the end
 
 
-def photos(batch_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 [B, 96, 96, 3] and labels, the same for all sides."""
+def photos(batch_size: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 [B, S, S, 3] and labels, the same for all sides."""
     rng = np.random.default_rng(0)
-    shape = (batch_size, IMAGE_SIZE, IMAGE_SIZE, 3)
+    shape = (batch_size, image_size, image_size, 3)
     labels = rng.integers(0, NUM_CLASSES, batch_size)
     return rng.integers(0, 256, shape, np.uint8), labels.astype(np.int32)
 
 
-def jax_train() -> Act:
-    """configs/nn4.py's train step."""
+def config_of(name: str, batch_size: int) -> Any:
+    """configs/NAME.py, with another batch size."""
+    from cl_facenet.config import resolve
+
+    config = importlib.import_module(f"configs.{name}").get_config("synthetic")
+    config.batch_size = batch_size
+    resolve(config)
+    return config
+
+
+def jax_train(name: str, batch_size: int) -> Act:
+    """The train step as cl_facenet.main runs it, on one batch over and over."""
     import jax
-    import optax
 
-    from cl_facenet.center_rules import RULES
-    from cl_facenet.losses import LOSSES
-    from cl_facenet.models.facenet import create_model
-    from cl_facenet.optimizers import make_optimizer
-    from cl_facenet.state import create_state, make_train_step
-
-    rule, loss = RULES["paper"], LOSSES["softmax"]
-    model = create_model("nn4.small2", "openface", 128, 8.0, NUM_CLASSES)
-    schedule = optax.constant_schedule(1e-3)
-    tx = make_optimizer("adam", schedule, momentum=0.9, epsilon=1e-8, weight_decay=0.05)
-    step = make_train_step(
-        model,
-        tx,
-        loss=loss,
-        margin=0.0,
-        rule=rule,
-        center_weight=1.0,
-        center_alpha=0.5,
-        center_on="embedding",
-        seed=0,
+    from cl_facenet.build import (
+        build_model,
+        build_optimizer,
+        build_state,
+        build_train_step,
     )
-    state = create_state(model, tx, rule, IMAGE_SIZE, 0)
-    images, labels = photos(BATCH_SIZE)
+    from cl_facenet.compiling import keep_programs, release_memory
+
+    keep_programs()
+    config = config_of(name, batch_size)
+    model = build_model(config, NUM_CLASSES)
+    tx, _ = build_optimizer(config, num_photos=10_000, num_steps=1000)
+    step = build_train_step(config, model, tx)
+    state = build_state(config, model, tx)
+    images, labels = photos(batch_size, config.data.image_size)
     batch = jax.device_put(
-        {"image": images, "label": labels, "mask": np.ones(BATCH_SIZE, bool)}
+        {"image": images, "label": labels, "mask": np.ones(batch_size, bool)}
     )
 
     def act() -> object:
@@ -65,34 +70,69 @@ def jax_train() -> Act:
         state, metrics = step(state, batch)
         return jax.block_until_ready((state, metrics))
 
+    act()
+    release_memory()
     return act
 
 
-def jax_infer(batch_size: int) -> Act:
-    """The embedder, on an array of photos."""
+def embedder_of(name: str) -> tuple[Any, int]:
+    """An embedder with random parameters, and its photos' size."""
     import jax
 
+    from cl_facenet.build import build_model
     from cl_facenet.data.preprocessing import Preprocessing
     from cl_facenet.embedder import Embedder
-    from cl_facenet.models.facenet import create_model
+    from cl_facenet.params import drop_head
 
-    model = create_model("nn4.small2", "openface", 128, 8.0, None)
-    images, _ = photos(batch_size)
-    variables = jax.jit(model.init)(jax.random.key(0), images / np.float32(255))
-    embedder = Embedder(model, variables, Preprocessing("none", IMAGE_SIZE))
+    config = config_of(name, 1)
+    size = config.data.image_size
+    model = build_model(config, 1)
+    images = np.zeros((1, size, size, 3), np.float32)
+    variables = jax.jit(model.init)(jax.random.key(0), images)
+    variables |= {"params": drop_head(variables["params"])}
+    return Embedder(model, variables, Preprocessing("none", size)), size
+
+
+def jax_infer(name: str, batch_size: int) -> Act:
+    """The embedder, on an array of photos."""
+    from cl_facenet.compiling import keep_programs
+
+    keep_programs()
+    embedder, size = embedder_of(name)
+    images, _ = photos(batch_size, size)
+    embedder(images)
     return lambda: embedder(images)
 
 
-def torch_train(*, compiled: bool) -> Act:
+def bare_infer(name: str, batch_size: int) -> Act:
+    """The jitted function within the embedder, alone."""
+    import jax
+
+    from cl_facenet.compiling import jit
+
+    embedder, size = embedder_of(name)
+    images, _ = photos(batch_size, size)
+    apply = jit(embedder.apply)
+
+    def act() -> object:
+        return jax.block_until_ready(apply(embedder.params, images))
+
+    act()
+    return act
+
+
+def torch_train(batch_size: int, *, compiled: bool) -> Act:
     """The same step in PyTorch."""
     import torch
 
     from experiments.speed.torch_nn4 import Trainer
 
     trainer = Trainer(NUM_CLASSES, compiled=compiled)
-    images, labels = photos(BATCH_SIZE)
+    images, labels = photos(batch_size, 96)
     tensor = torch.from_numpy(images).permute(0, 3, 1, 2)  # channels last already
-    return lambda: trainer.step(tensor, torch.from_numpy(labels.astype(np.int64)))
+    target = torch.from_numpy(labels.astype(np.int64))
+    trainer.step(tensor, target)
+    return lambda: trainer.step(tensor, target)
 
 
 def torch_infer(batch_size: int, *, compiled: bool) -> Act:
@@ -103,25 +143,35 @@ def torch_infer(batch_size: int, *, compiled: bool) -> Act:
 
     net = NN4Small2().eval().to(memory_format=torch.channels_last)
     run = torch.compile(net) if compiled else net
-    images, _ = photos(batch_size)
+    images, _ = photos(batch_size, 96)
 
     def act() -> object:
         with torch.inference_mode():
             x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
             return run(x).numpy()
 
+    act()
     return act
 
 
+def product(size: int) -> Act:
+    """A matrix product: about the most that the machine can do."""
+    a = np.random.default_rng(0).random((size, size), np.float32)
+    return lambda: a @ a
+
+
 def make(side: str, task: str) -> Act:
-    """What this process is to do."""
-    name, _, size = task.partition(":")
+    """What this process is to do, done once."""
+    kind, *of = task.split(":")
+    if kind == "product":
+        return product(int(of[0]))
+    name, batch_size = of[0], int(of[1])
     if side == "jax":
-        return jax_train() if name == "train" else jax_infer(int(size))
-    compiled = side == "compile"
-    if name == "train":
-        return torch_train(compiled=compiled)
-    return torch_infer(int(size), compiled=compiled)
+        return (jax_train if kind == "train" else jax_infer)(name, batch_size)
+    if side == "bare":
+        return bare_infer(name, batch_size)
+    make_torch = torch_train if kind == "train" else torch_infer
+    return make_torch(batch_size, compiled=side == "compile")
 
 
 def peak_memory() -> int:
@@ -135,13 +185,24 @@ def forget_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+def operations(act: Act) -> int:
+    """The floating-point operations of a step in PyTorch, as PyTorch counts them."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        act()
+    return counter.get_total_flops()
+
+
 def main() -> None:
     """Does it once; says how long that took; then does it as often as asked."""
+    side, task = sys.argv[1:]
     started = time.perf_counter()
-    act = make(*sys.argv[1:])
-    act()
-    say({"first": time.perf_counter() - started, "memory": peak_memory()})
-    act()
+    act = make(side, task)
+    first: dict[str, Any] = {"seconds": time.perf_counter() - started}
+    if side == "eager":
+        first["operations"] = operations(act)
+    say(first)
     for line in sys.stdin:
         forget_peak()
         seconds = []
