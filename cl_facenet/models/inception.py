@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from cl_facenet.models.graphs import Graph, Pool
-from cl_facenet.models.layers import ConvBN, padding_of
+from cl_facenet.models.layers import ConvBN, jointly, padding_of
 from cl_facenet.models.operations.pools import l2_pool, max_pool
 from cl_facenet.models.operations.response_norm import local_response_norm
 from cl_facenet.models.sizes import require_size
@@ -66,19 +66,20 @@ NN2 = (
 
 
 class Branch(nn.Module):
-    """A 1x1 reduction, then a k x k convolution that carries the stride."""
+    """A 1x1 reduction, then a k x k convolution that carries the stride.
 
-    reduce: int
+    The block applies them: it makes the reductions of all branches at once.
+    """
+
+    reduced: int
     features: int
     kernel: int
     stride: int
     unit: Unit
 
-    @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = self.unit(self.reduce, 1, name="reduce")(x, mask, train=train)
-        expand = self.unit(self.features, self.kernel, self.stride, name="expand")
-        return expand(x, mask, train=train)
+    def setup(self) -> None:
+        self.reduce = self.unit(self.reduced, 1)
+        self.expand = self.unit(self.features, self.kernel, self.stride)
 
 
 class PoolBranch(nn.Module):
@@ -107,22 +108,23 @@ class InceptionBlock(nn.Module):
     def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
         row, graph = self.row, self.graph
         unit = unit_of(graph, bias=0.2 if row.name in graph.biased else 0.0)
-        branches: list[nn.Module] = [
-            Branch(*row.conv_3x3, 3, row.stride, unit, name="branch_3x3")
-        ]
+        branches = [Branch(*row.conv_3x3, 3, row.stride, unit, name="branch_3x3")]
         if row.conv_5x5:
             kernel = 5 if row.stride == 1 else graph.kernel_5x5_down
             branches.append(
                 Branch(*row.conv_5x5, kernel, row.stride, unit, name="branch_5x5")
             )
-        how = graph.pool(row.pool, row.stride)
-        branches.append(
-            PoolBranch(row.pool, how, row.projection, unit, name="branch_pool")
-        )
+        pointwise = [branch.reduce for branch in branches]
         if row.conv_1x1:
-            place = 0 if row.name in graph.first_1x1 else len(branches)
-            branches.insert(place, unit(row.conv_1x1, 1, name="branch_1x1"))
-        maps = [branch(x, mask, train=train) for branch in branches]
+            pointwise.append(unit(row.conv_1x1, 1, name="branch_1x1"))
+        # The map of the 1x1 branch, if there is one, is what is left over.
+        made = jointly(pointwise, x, mask, train=train)
+        maps = [branch.expand(made.pop(0), mask, train=train) for branch in branches]
+        how = graph.pool(row.pool, row.stride)
+        pool = PoolBranch(row.pool, how, row.projection, unit, name="branch_pool")
+        maps.append(pool(x, mask, train=train))
+        place = 0 if row.name in graph.first_1x1 else len(maps)
+        maps[place:place] = made
         height, width = (max(m.shape[axis] for m in maps) for axis in (1, 2))
         return jnp.concatenate([_center_in(m, height, width) for m in maps], -1)
 

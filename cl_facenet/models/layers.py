@@ -1,6 +1,8 @@
 """The units that the networks are made of: convolution, batch normalisation, ReLU."""
 
-from typing import Literal
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -61,25 +63,48 @@ class ConvBN(nn.Module):
     kernel_init: Initializer = torch_uniform
     epsilon: float = EPSILON
 
-    @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x, conv_bias = Conv(
+    def setup(self) -> None:
+        self.conv = Conv(
             self.features,
             self.kernel,
             self.stride,
             self.padding,
             self.bias,
             self.kernel_init,
-            name="conv",
-        )(x)
-        return BatchNormReLU(self.epsilon, name="bn")(x, conv_bias, mask, train=train)
+        )
+        self.bn = BatchNormReLU(self.epsilon)
+
+    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        return jointly([self], x, mask, train=train)[0]
+
+
+def jointly(
+    units: Sequence[ConvBN], x: jax.Array, mask: jax.Array, *, train: bool
+) -> list[jax.Array]:
+    """What each of some units gives of one map, by one convolution.
+
+    They differ in nothing but their features and what these start at. One product with
+    all kernels side by side reads the map once, and is wide where a branch is narrow.
+    """
+    first = units[0]
+    kernels, biases = zip(*(u.conv.parameters(x.shape[-1]) for u in units), strict=True)
+    padding = padding_of(first.padding, x, first.kernel, first.stride)
+    y = conv(x, jnp.concatenate(kernels, -1), first.stride, padding)
+    norms = [unit.bn for unit in units]
+    y = _normalize_jointly(norms, y, biases, mask, train=train)
+    return jnp.split(y, _ends(biases)[:-1], -1)
+
+
+def _ends(vectors: Sequence[jax.Array]) -> list[int]:
+    """Where each of some vectors ends, one behind another."""
+    return list(accumulate(len(vector) for vector in vectors))
 
 
 class Conv(nn.Module):
     """A convolution and its bias, not yet added: BatchNormReLU takes care of that.
 
     Attributes:
-      bias: what it starts at; None: there is none, and zero is returned.
+      bias: what it starts at; None: there is none, and zeros are returned.
     """
 
     features: int
@@ -89,16 +114,29 @@ class Conv(nn.Module):
     bias: float | None = 0.0
     kernel_init: Initializer = torch_uniform
 
-    @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        shape = (*_pair(self.kernel), x.shape[-1], self.features)
-        kernel = self.param("kernel", self.kernel_init, shape)
+        kernel, bias = self.parameters(x.shape[-1])
         padding = padding_of(self.padding, x, self.kernel, self.stride)
-        y = conv(x, kernel, self.stride, padding)
+        return conv(x, kernel, self.stride, padding), bias
+
+    @nn.compact
+    def parameters(self, inputs: int) -> tuple[jax.Array, jax.Array]:
+        """Kernel [k, l, inputs, features] and bias [features]."""
+        shape = (*_pair(self.kernel), inputs, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
         if self.bias is None:
-            return y, jnp.zeros(())
+            return kernel, jnp.zeros(self.features)
         start = nn.initializers.constant(self.bias)
-        return y, self.param("bias", start, (self.features,))
+        return kernel, self.param("bias", start, (self.features,))
+
+
+class Normalization(NamedTuple):
+    """The variables of a batch normalisation, each [C]."""
+
+    scale: jax.Array
+    bias: jax.Array
+    mean: nn.Variable
+    var: nn.Variable
 
 
 class BatchNormReLU(nn.Module):
@@ -111,26 +149,55 @@ class BatchNormReLU(nn.Module):
 
     epsilon: float = EPSILON
 
-    @nn.compact
     def __call__(
         self, x: jax.Array, conv_bias: jax.Array, mask: jax.Array, *, train: bool
     ) -> jax.Array:
-        size = (x.shape[-1],)
-        scale = self.param("scale", nn.initializers.ones_init(), size)
-        bias = self.param("bias", nn.initializers.zeros_init(), size)
-        running_mean = self.variable("batch_stats", "mean", jnp.zeros, size)
-        running_var = self.variable("batch_stats", "var", jnp.ones, size)
-        if not train:
-            factor = scale * jax.lax.rsqrt(running_var.value + self.epsilon)
-            return nn.relu(
-                x * factor + (bias + (conv_bias - running_mean.value) * factor)
-            )
-        weight = mask.astype(jnp.float32)[:, None, None, None]
-        y, mean, var = normalize(x, scale, bias, weight, self.epsilon)
-        if not self.is_initializing():
-            count = count_values(x, weight)
-            unbiased = var * (count / jnp.maximum(count - 1, 1))
-            mean = mean + jax.lax.stop_gradient(conv_bias)
-            running_mean.value = MOMENTUM * running_mean.value + (1 - MOMENTUM) * mean
-            running_var.value = MOMENTUM * running_var.value + (1 - MOMENTUM) * unbiased
-        return y
+        biases = [jnp.broadcast_to(conv_bias, x.shape[-1:])]
+        return _normalize_jointly([self], x, biases, mask, train=train)
+
+    @nn.compact
+    def normalization(self, features: int) -> Normalization:
+        """Its variables."""
+        size = (features,)
+        return Normalization(
+            self.param("scale", nn.initializers.ones_init(), size),
+            self.param("bias", nn.initializers.zeros_init(), size),
+            self.variable("batch_stats", "mean", jnp.zeros, size),
+            self.variable("batch_stats", "var", jnp.ones, size),
+        )
+
+
+def _normalize_jointly(
+    modules: Sequence[BatchNormReLU],
+    x: jax.Array,
+    conv_biases: Sequence[jax.Array],
+    mask: jax.Array,
+    *,
+    train: bool,
+) -> jax.Array:
+    """x [B, H, W, C], of whose channels each module has as many as its bias is long."""
+    pairs = zip(modules, conv_biases, strict=True)
+    parts = [module.normalization(len(bias)) for module, bias in pairs]
+    scale = jnp.concatenate([part.scale for part in parts])
+    bias = jnp.concatenate([part.bias for part in parts])
+    conv_bias, epsilon = jnp.concatenate(conv_biases), modules[0].epsilon
+    if not train:
+        running_mean = jnp.concatenate([part.mean.value for part in parts])
+        running_var = jnp.concatenate([part.var.value for part in parts])
+        factor = scale * jax.lax.rsqrt(running_var + epsilon)
+        return nn.relu(x * factor + (bias + (conv_bias - running_mean) * factor))
+    weight = mask.astype(jnp.float32)[:, None, None, None]
+    y, mean, var = normalize(x, scale, bias, weight, epsilon)
+    if not modules[0].is_initializing():
+        count = count_values(x, weight)
+        unbiased = var * (count / jnp.maximum(count - 1, 1))
+        mean = mean + jax.lax.stop_gradient(conv_bias)
+        for part, end in zip(parts, _ends(conv_biases), strict=True):
+            own = slice(end - len(part.scale), end)
+            _move(part.mean, mean[own])
+            _move(part.var, unbiased[own])
+    return y
+
+
+def _move(running: nn.Variable, batch: jax.Array) -> None:
+    running.value = MOMENTUM * running.value + (1 - MOMENTUM) * batch

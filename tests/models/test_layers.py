@@ -1,5 +1,6 @@
 """Batch normalisation as Torch has it, and the units around it."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -136,3 +137,48 @@ def test_starting_values(init, std, bound):
     weights = init(jax.random.key(0), (3, 3, 100, 100))
     assert np.std(weights) == pytest.approx(std, rel=0.02)
     assert np.abs(weights).max() <= bound
+
+
+class Pair(nn.Module):
+    """Two units on one map: jointly, or one after the other."""
+
+    together: bool
+
+    @nn.compact
+    def __call__(self, x, mask, *, train):
+        units = [
+            layers.ConvBN(5, 3, padding=1, name="one"),
+            layers.ConvBN(2, 3, padding=1, bias=None, name="other"),
+        ]
+        if self.together:
+            return layers.jointly(units, x, mask, train=train)
+        return [unit(x, mask, train=train) for unit in units]
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_units_jointly_are_the_units(train):
+    x, mask = normal(0, 4, 6, 8, 3), np.arange(4) < 3
+    variables = Pair(together=False).init(jax.random.key(0), x, mask, train=True)
+    variables = jax.tree.map(lambda v: v + 0.1 * normal(1, *v.shape) ** 2, variables)
+
+    def run(together):
+        def loss(params):
+            maps, updates = Pair(together).apply(
+                variables | {"params": params},
+                x,
+                mask,
+                train=train,
+                mutable=["batch_stats"],
+            )
+            total = sum(jnp.sum(m[:3] * normal(2, *m.shape)[:3]) for m in maps)
+            return total, (maps, updates)
+
+        return jax.value_and_grad(loss, has_aux=True)(variables["params"])
+
+    together, apart = run(True), run(False)
+    assert jax.tree.structure(together) == jax.tree.structure(apart)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4),
+        together,
+        apart,
+    )

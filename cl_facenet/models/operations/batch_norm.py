@@ -37,7 +37,7 @@ def _normalize_forward(
     mean = jnp.sum(x * weight, (0, 1, 2)) / count
     var = jnp.sum(jnp.square(x - mean) * weight, (0, 1, 2)) / count
     y = jax.nn.relu((x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias)
-    return (y, mean, var), (x, y, mean, var, scale, weight)
+    return (y, mean, var), (x, mean, var, scale, bias, weight)
 
 
 def _normalize_backward(
@@ -45,9 +45,11 @@ def _normalize_backward(
     saved: tuple[jax.Array, ...],
     grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
-    x, y, mean, var, scale, weight = saved
-    grad = jnp.where(y > 0, grads[0], 0)  # the statistics are not differentiated
+    x, mean, var, scale, bias, weight = saved
     inverse = jax.lax.rsqrt(var + epsilon)
+    # The output once more, rather than kept: it is nearly free beside reading x.
+    positive = (x - mean) * (scale * inverse) + bias > 0
+    grad = jnp.where(positive, grads[0], 0)  # the statistics are not differentiated
     x_hat = (x - mean) * inverse
     bias_grad = jnp.sum(grad, (0, 1, 2))
     scale_grad = jnp.sum(grad * x_hat, (0, 1, 2))
