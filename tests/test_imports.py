@@ -24,8 +24,8 @@ LAYERS = (
     ("state", "metrics", "workdir"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models"),
-    ("params",),
-    ("errors",),
+    ("params", "compiling"),
+    ("errors", "user_cache"),
 )
 
 

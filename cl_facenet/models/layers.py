@@ -91,8 +91,15 @@ def jointly(
     padding = padding_of(first.padding, x, first.kernel, first.stride)
     y = conv(x, jnp.concatenate(kernels, -1), first.stride, padding)
     norms = [unit.bn for unit in units]
-    y = _normalize_jointly(norms, y, biases, mask, train=train)
-    return jnp.split(y, _ends(biases)[:-1], -1)
+    z = _normalize_jointly(norms, y, biases, mask, train=train)
+    maps = jnp.split(z, _ends(biases)[:-1], -1)
+    if first.is_mutable_collection("intermediates"):  # as though each were called
+        for unit, before, after in zip(
+            units, jnp.split(y, _ends(biases)[:-1], -1), maps, strict=True
+        ):
+            unit.conv.sow("intermediates", "__call__", before)
+            unit.bn.sow("intermediates", "__call__", after)
+    return maps
 
 
 def _ends(vectors: Sequence[jax.Array]) -> list[int]:
