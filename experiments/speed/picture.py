@@ -14,7 +14,6 @@ PANELS = {
 }
 NAMES = {
     "jax": "cl_facenet",
-    "onnxruntime": "cl_facenet's ONNX\nin onnxruntime",
     "compile": "PyTorch\ntorch.compile",
     "eager": "PyTorch\neager",
 }
@@ -33,7 +32,7 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
             own = sides[side]
             rounds = [batch_size / statistics.median(s) for s in own["rounds"]]
             rate = batch_size / own["seconds"]
-            ours = side not in ("eager", "compile")
+            ours = side == "jax"
             axes.barh(place, rate, 0.6, color=OURS if ours else THEIRS)
             axes.plot(rounds, [place] * len(rounds), ".", color="black", alpha=0.5)
             inside = {"ha": "left", "va": "center", "color": "white" if ours else "k"}

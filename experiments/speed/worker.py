@@ -2,10 +2,11 @@
 
 python -m experiments.speed.worker SIDE TASK
 
-SIDE is jax, eager or compile (PyTorch), onnxruntime or numpy. TASK is train:CONFIG:B,
-a training step of configs/CONFIG.py on B photos; infer:CONFIG:B, the embedding of B
-photos; or product:N, of two N x N matrices. PyTorch has configs/nn4.py alone. A number
-on a line of standard input is how many times to do it; the answer is a line of JSON.
+SIDE is jax, bare (the jitted function within the embedder), eager or compile (PyTorch),
+or numpy. TASK is train:CONFIG:B, a training step of configs/CONFIG.py on B photos;
+infer:CONFIG:B, the embedding of B photos; or product:N, of two N x N matrices. PyTorch
+has configs/nn4.py alone. A number on a line of standard input is how many times to do
+it; the answer is a line of JSON.
 """
 
 import importlib
