@@ -81,20 +81,21 @@ class Embedder:
         elif not isinstance(photos, Sequence) or isinstance(photos, str | bytes):
             kind = type(photos).__name__
             raise InputError(f"{kind}: give a list of photos, as in embedder([photo])")
+        else:
+            photos = list(photos)
         make_square: Preprocessing | Prepared = self.preprocessing
         if prepared_as is not None:
             self.check_prepared(prepared_as)
             make_square = Prepared(prepared_as)
+        if not len(photos):
+            return np.zeros((0, self._size), np.float32)
         # Nobody waits for a batch: the photos of the next are decoded meanwhile.
         rows = [
             self._embed_batch(_squares(photos[start : start + BATCH_SIZE], make_square))
             for start in range(0, len(photos), BATCH_SIZE)
         ]
-        vectors = np.zeros((len(photos), self._size), np.float32)
-        for number, row in enumerate(rows):
-            part = vectors[number * BATCH_SIZE :][: len(row)]
-            part[:] = np.asarray(row)[: len(part)]
-        return vectors
+        # Only behind the last batch there is room for more: the others are full.
+        return np.concatenate([np.asarray(row) for row in rows])[: len(photos)]
 
     def check_prepared(self, prepared_as: Mapping[str, Any]) -> None:
         """Refuses photos that were prepared in another way than the model wants them.

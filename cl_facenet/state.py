@@ -24,6 +24,8 @@ from cl_facenet.params import HEAD
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
 
+JOINED_BELOW = 2**21  # numbers in an array, for norms
+
 
 @flax.struct.dataclass
 class TrainState:
@@ -40,8 +42,6 @@ class TrainState:
     center_state: CenterState
 
 
-JOINED_BELOW = 2**21  # numbers in an array
-
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
@@ -53,32 +53,26 @@ def create_state(
     seed: int,
 ) -> TrainState:
     """A state at step 0: random parameters, centers as the rule starts them."""
-    return jit_once(lambda: initial_state(model, tx, rule, image_size, seed))()
-
-
-def initial_state(
-    model: FaceNet,
-    tx: optax.GradientTransformation,
-    rule: Rule,
-    image_size: int,
-    seed: int,
-) -> TrainState:
-    """What `create_state` compiles; by jax.eval_shape, shapes and types alone."""
-    if model.num_classes is None:
+    num_classes = model.num_classes
+    if num_classes is None:
         raise ValueError("a model without people has no centers to train")
-    images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
-    # Threefry, the default, would take three times as long to compile here.
-    key = jax.random.key(seed, impl="rbg")
-    variables = model.init(key, images, train=True)
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=variables["params"],
-        batch_stats=variables.get("batch_stats", {}),
-        opt_state=tx.init(variables["params"]),
-        center_state=rule.init(
-            jax.random.fold_in(key, 1), model.num_classes, model.embedding_size
-        ),
-    )
+
+    def create() -> TrainState:
+        images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
+        # Threefry, the default, would take three times as long to compile here.
+        key = jax.random.key(seed, impl="rbg")
+        variables = model.init(key, images, train=True)
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=variables["params"],
+            batch_stats=variables.get("batch_stats", {}),
+            opt_state=tx.init(variables["params"]),
+            center_state=rule.init(
+                jax.random.fold_in(key, 1), num_classes, model.embedding_size
+            ),
+        )
+
+    return jit_once(create)()
 
 
 def make_train_step(

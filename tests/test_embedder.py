@@ -1,5 +1,6 @@
 """The embedder is the trained model, to the last bit, whatever it is given."""
 
+from collections import deque
 from pathlib import Path
 
 import jax
@@ -92,6 +93,12 @@ def test_an_array_of_the_right_size_is_taken_as_it_is(embedder):
     size = embedder.preprocessing.image_size
     images = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
     np.testing.assert_array_equal(embedder(images), embedder(list(images)))
+
+
+def test_any_sequence_of_photos_will_do(embedder):
+    photos = [draw_photo(0, number, 0) for number in range(2)]
+    for kind in (tuple, deque):
+        np.testing.assert_array_equal(embedder(kind(photos)), embedder(photos))
 
 
 def test_distance_is_squared_euclidean(embedder):

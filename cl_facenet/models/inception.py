@@ -117,14 +117,17 @@ class InceptionBlock(nn.Module):
         pointwise = [branch.reduce for branch in branches]
         if row.conv_1x1:
             pointwise.append(unit(row.conv_1x1, 1, name="branch_1x1"))
-        # The map of the 1x1 branch, if there is one, is what is left over.
-        made = jointly(pointwise, x, mask, train=train)
-        maps = [branch.expand(made.pop(0), mask, train=train) for branch in branches]
+        pointwise_maps = jointly(pointwise, x, mask, train=train)
+        maps = [
+            branch.expand(reduced, mask, train=train)
+            for branch, reduced in zip(branches, pointwise_maps, strict=False)
+        ]
         how = graph.pool(row.pool, row.stride)
         pool = PoolBranch(row.pool, how, row.projection, unit, name="branch_pool")
         maps.append(pool(x, mask, train=train))
-        place = 0 if row.name in graph.first_1x1 else len(maps)
-        maps[place:place] = made
+        if row.conv_1x1:
+            place = 0 if row.name in graph.first_1x1 else len(maps)
+            maps.insert(place, pointwise_maps[-1])
         height, width = (max(m.shape[axis] for m in maps) for axis in (1, 2))
         return jnp.concatenate([_center_in(m, height, width) for m in maps], -1)
 

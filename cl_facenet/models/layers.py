@@ -92,19 +92,18 @@ def jointly(
     y = conv(x, jnp.concatenate(kernels, -1), first.stride, padding)
     norms = [unit.bn for unit in units]
     z = _normalize_jointly(norms, y, biases, mask, train=train)
-    maps = jnp.split(z, _ends(biases)[:-1], -1)
+    maps = _apart(z, biases)
     if first.is_mutable_collection("intermediates"):  # as though each were called
-        for unit, before, after in zip(
-            units, jnp.split(y, _ends(biases)[:-1], -1), maps, strict=True
-        ):
+        for unit, before, after in zip(units, _apart(y, biases), maps, strict=True):
             unit.conv.sow("intermediates", "__call__", before)
             unit.bn.sow("intermediates", "__call__", after)
     return maps
 
 
-def _ends(vectors: Sequence[jax.Array]) -> list[int]:
-    """Where each of some vectors ends, one behind another."""
-    return list(accumulate(len(vector) for vector in vectors))
+def _apart(x: jax.Array, vectors: Sequence[jax.Array]) -> list[jax.Array]:
+    """The channels of x, the last axis, as they were joined: as many as each vector."""
+    ends = list(accumulate(len(vector) for vector in vectors))
+    return jnp.split(x, ends[:-1], -1)
 
 
 class Conv(nn.Module):
@@ -199,10 +198,10 @@ def _normalize_jointly(
         count = count_values(x, weight)
         unbiased = var * (count / jnp.maximum(count - 1, 1))
         mean = mean + jax.lax.stop_gradient(conv_bias)
-        for part, end in zip(parts, _ends(conv_biases), strict=True):
-            own = slice(end - len(part.scale), end)
-            _move(part.mean, mean[own])
-            _move(part.var, unbiased[own])
+        means, variances = _apart(mean, conv_biases), _apart(unbiased, conv_biases)
+        for part, own_mean, own_var in zip(parts, means, variances, strict=True):
+            _move(part.mean, own_mean)
+            _move(part.var, own_var)
     return y
 
 

@@ -36,8 +36,19 @@ def _normalize_forward(
     count = count_values(x, weight)
     mean = jnp.sum(x * weight, (0, 1, 2)) / count
     var = jnp.sum(jnp.square(x - mean) * weight, (0, 1, 2)) / count
-    y = jax.nn.relu((x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias)
+    y = jax.nn.relu(_before_relu(x, mean, var, scale, bias, epsilon))
     return (y, mean, var), (x, mean, var, scale, bias, weight)
+
+
+def _before_relu(
+    x: jax.Array,
+    mean: jax.Array,
+    var: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    epsilon: float,
+) -> jax.Array:
+    return (x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias
 
 
 def _normalize_backward(
@@ -46,10 +57,10 @@ def _normalize_backward(
     grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     x, mean, var, scale, bias, weight = saved
-    inverse = jax.lax.rsqrt(var + epsilon)
-    # The output once more, rather than kept: it is nearly free beside reading x.
-    positive = (x - mean) * (scale * inverse) + bias > 0
+    # Computed once more, rather than kept: it is nearly free beside reading x.
+    positive = _before_relu(x, mean, var, scale, bias, epsilon) > 0
     grad = jnp.where(positive, grads[0], 0)  # the statistics are not differentiated
+    inverse = jax.lax.rsqrt(var + epsilon)
     x_hat = (x - mean) * inverse
     bias_grad = jnp.sum(grad, (0, 1, 2))
     scale_grad = jnp.sum(grad * x_hat, (0, 1, 2))
