@@ -43,17 +43,20 @@ def test_max_pool_is_the_maximum_of_every_window(seed, height, width, geometry):
     assert pooled.shape[1] == (height + 2 * padding - 3) // stride + 1
 
 
-def gradient(f, *args):
-    """Of a sum of f's values with weights that are all different, in float64."""
+def value_and_gradients(f, *args):
+    """f's, the latter of a sum with weights that are all different, in float64."""
     with jax.enable_x64(True):
         args = [np.asarray(x, np.float64) for x in args]
         out = normal(99, *jax.eval_shape(f, *args).shape).astype(np.float64)
         numbers = tuple(range(len(args)))
-        return jax.jit(jax.grad(lambda *xs: jnp.sum(f(*xs) * out), numbers))(*args)
+        gradients = jax.jit(jax.grad(lambda *xs: jnp.sum(f(*xs) * out), numbers))
+        return jax.jit(f)(*args), *gradients(*args)
 
 
-def assert_same_gradients(f, plain, *args):
-    for our, their in zip(gradient(f, *args), gradient(plain, *args), strict=True):
+def assert_same(f, plain, *args):
+    for our, their in zip(
+        value_and_gradients(f, *args), value_and_gradients(plain, *args), strict=True
+    ):
         assert our.dtype == np.float64
         np.testing.assert_allclose(our, their, rtol=1e-10, atol=1e-10)
 
@@ -74,7 +77,7 @@ def test_max_pool_sends_its_gradient_where_its_definition_does(
     window, stride = geometry
     args = {"window": window, "stride": stride, "padding": padding}
     np.testing.assert_array_equal(max_pool(x, **args), plain_max_pool(x, **args))
-    assert_same_gradients(partial(max_pool, **args), partial(plain_max_pool, **args), x)
+    assert_same(partial(max_pool, **args), partial(plain_max_pool, **args), x)
 
 
 def test_max_pool_lets_nothing_undefined_pass():
@@ -179,12 +182,17 @@ def plain_local_response_norm(x, alpha):
 
 @given(seeds, st.sampled_from([1, 4, 8]), st.sampled_from([2e-5, 1e-2]))
 def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, alpha):
-    x, out = 10 * normal(seed, 2, 3, channels), normal(seed + 1, 2, 3, channels)
-    ours, theirs = (
-        jax.grad(lambda x, f=f: jnp.sum(f(x, alpha) * out))(x)
+    x = 10 * normal(seed, 2, 3, channels)
+    ours, plain = (
+        partial(f, alpha=alpha)
         for f in (local_response_norm, plain_local_response_norm)
     )
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    out = normal(seed + 1, 2, 3, channels)
+    our, their = (
+        jax.grad(lambda x, f=f: jnp.sum(f(x) * out))(x) for f in (ours, plain)
+    )
+    np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-5)
+    assert_same(ours, plain, x)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +210,7 @@ def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, 
 def test_conv_has_the_gradient_of_its_definition(kernel, stride, shape, padding_of):
     x, weights = normal(0, *shape, 3), normal(1, kernel, kernel, 3, 4)
     args = {"stride": stride, "padding": padding_of(kernel)}
-    assert_same_gradients(
-        partial(conv, **args), partial(plain_conv, **args), x, weights
-    )
+    assert_same(partial(conv, **args), partial(plain_conv, **args), x, weights)
 
 
 def plain_normalize(x, scale, bias, weight, epsilon):
@@ -233,6 +239,11 @@ def test_normalize_has_the_value_and_gradient_of_its_definition(padded, epsilon)
     )
     for our, their in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
         np.testing.assert_allclose(our, their, rtol=1e-4, atol=1e-4)
+    assert_same(
+        lambda *args: normalize(*args, weight, epsilon)[0] * weight,
+        lambda *args: plain_normalize(*args, weight, epsilon) * weight,
+        *(x, scale, bias),
+    )
 
 
 @pytest.mark.parametrize(
