@@ -17,18 +17,13 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from cl_facenet.build import (
-    build_batches,
-    build_model,
-    build_optimizer,
-    build_state,
-    build_train_step,
-)
+from cl_facenet.build import build_batches
 from cl_facenet.config import base, resolve
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data
 from experiments import runs
+from experiments.speed.worker import repeated_step
 
 ROUNDS, BATCHES, STEPS = 3, 100, 8
 
@@ -46,19 +41,14 @@ def pipeline(config: ConfigDict, records: Records, split: Split) -> float:
 
 def step(config: ConfigDict, records: Records, split: Split) -> float:
     """Photos a second of the train step alone: the median, compiled before."""
-    model = build_model(config, len(split.train_people))
-    num_photos = len(split.train_indices)
-    tx, _ = build_optimizer(config, num_photos=num_photos, num_steps=1000)
-    train_step = build_train_step(config, model, tx)
-    state = build_state(config, model, tx)
     with closing(build_batches(config, records, split)) as batches:
-        batch = next(batches)
+        act = repeated_step(config, len(split.train_people), next(batches))
     seconds = []
-    for _ in range(STEPS + 1):
+    for _ in range(STEPS):
         started = time.perf_counter()
-        state, _ = jax.block_until_ready(train_step(state, batch))
+        act()
         seconds.append(time.perf_counter() - started)
-    return config.batch_size / float(np.median(seconds[1:]))
+    return config.batch_size / float(np.median(seconds))
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ python experiments/speed/run.py [--rounds=5] [--steps=5] [--out=FILE.json]
 
 PyTorch is the extra `bench`. Every side of a comparison is a process of its own, and
 they take turns: a few steps each, round after round. Ratios are of the medians of the
-rounds, above 1 where cl_facenet is faster. All get the same allocator settings.
+rounds, above 1 where cl_facenet is faster. All get the same allocator settings. Beside
+FILE.json there are then FILE.md, the table, and FILE.png, the picture.
 """
 
 import argparse
@@ -59,8 +60,8 @@ class Worker:
             cwd=ROOT,
             env=runs.ENVIRONMENT | environment,
         )
-        self.first = self.answer()
-        self.first["from_command"] = time.perf_counter() - started
+        self.answer()
+        self.start_seconds = time.perf_counter() - started
 
     def answer(self) -> dict[str, Any]:
         """The next line that it says."""
@@ -69,8 +70,8 @@ class Worker:
             raise SystemExit("a worker ended early; what it said is above")
         return json.loads(line)
 
-    def ask(self, times: int) -> dict[str, Any]:
-        """Seconds of so many times, and the most memory during them."""
+    def ask(self, times: int | str) -> dict[str, Any]:
+        """Seconds of so many times and the most memory during them; or a count."""
         self.process.stdin.write(f"{times}\n")
         self.process.stdin.flush()
         return self.answer()
@@ -95,18 +96,19 @@ def compare(
         for _ in range(rounds):
             for side, worker in workers.items():
                 answers[side].append(worker.ask(steps))
+        counted = {s: w.ask("count") for s, w in workers.items() if s == "eager"}
         for worker in workers.values():
             worker.close()
         warm = {}
         for side in sides:
             again = Worker(side, task, environment)
-            warm[side] = again.first["from_command"]
+            warm[side] = again.start_seconds
             again.close()
     return {
         side: {
-            "cold_start_seconds": workers[side].first["from_command"],
+            "cold_start_seconds": workers[side].start_seconds,
             "warm_start_seconds": warm[side],
-            "operations": workers[side].first.get("operations"),
+            "operations": counted.get(side, {}).get("operations"),
             "rounds": [own["seconds"] for own in answers[side]],
             "seconds": statistics.median(
                 statistics.median(own["seconds"]) for own in answers[side]

@@ -1,8 +1,8 @@
 """NN4.Small2 with softmax and center loss in PyTorch, to measure against.
 
 The same table of blocks, padding, pooling and normalisation as model.graph=openface;
-OpenFace's own Torch modules where PyTorch has them. Parameters are named as in
-OpenFacePytorch, so that weights can be carried over and outputs compared.
+OpenFace's own Torch modules where PyTorch has them. Layers stand in the order in which
+OpenFace lists them, so that weights can be carried over and outputs compared.
 """
 
 import torch

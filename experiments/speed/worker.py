@@ -6,7 +6,7 @@ SIDE is jax, bare (the jitted function within the embedder), eager or compile (P
 or numpy. TASK is train:CONFIG:B, a training step of configs/CONFIG.py on B photos;
 infer:CONFIG:B, the embedding of B photos; or product:N, of two N x N matrices. PyTorch
 has configs/nn4.py alone. A number on a line of standard input is how many times to do
-it; the answer is a line of JSON.
+it; the answer is a line of JSON. `count` has PyTorch's eager side count what it does.
 """
 
 import importlib
@@ -44,7 +44,18 @@ def config_of(name: str, batch_size: int) -> Any:
 
 
 def jax_train(name: str, batch_size: int) -> Act:
-    """The train step as cl_facenet.main runs it, on one batch over and over."""
+    """The train step as cl_facenet.main runs it."""
+    from cl_facenet.compiling import keep_programs
+
+    keep_programs()
+    config = config_of(name, batch_size)
+    images, labels = photos(batch_size, config.data.image_size)
+    batch = {"image": images, "label": labels, "mask": np.ones(batch_size, bool)}
+    return repeated_step(config, NUM_CLASSES, batch)
+
+
+def repeated_step(config: Any, num_classes: int, batch: Any) -> Act:
+    """A config's train step on one batch over and over, compiled."""
     import jax
 
     from cl_facenet.build import (
@@ -53,18 +64,13 @@ def jax_train(name: str, batch_size: int) -> Act:
         build_state,
         build_train_step,
     )
-    from cl_facenet.compiling import keep_programs, release_memory
+    from cl_facenet.compiling import release_memory
 
-    keep_programs()
-    config = config_of(name, batch_size)
-    model = build_model(config, NUM_CLASSES)
+    model = build_model(config, num_classes)
     tx, _ = build_optimizer(config, num_photos=10_000, num_steps=1000)
     step = build_train_step(config, model, tx)
     state = build_state(config, model, tx)
-    images, labels = photos(batch_size, config.data.image_size)
-    batch = jax.device_put(
-        {"image": images, "label": labels, "mask": np.ones(batch_size, bool)}
-    )
+    batch = jax.device_put(batch)
 
     def act() -> object:
         nonlocal state
@@ -196,15 +202,13 @@ def operations(act: Act) -> int:
 
 
 def main() -> None:
-    """Does it once; says how long that took; then does it as often as asked."""
-    side, task = sys.argv[1:]
-    started = time.perf_counter()
-    act = make(side, task)
-    first: dict[str, Any] = {"seconds": time.perf_counter() - started}
-    if side == "eager":
-        first["operations"] = operations(act)
-    say(first)
+    """Does it once, says that it has, and then does it as often as asked."""
+    act = make(*sys.argv[1:])
+    say({"ready": True})
     for line in sys.stdin:
+        if line.strip() == "count":
+            say({"operations": operations(act)})
+            continue
         forget_peak()
         seconds = []
         for _ in range(int(line)):
