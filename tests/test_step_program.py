@@ -61,7 +61,7 @@ def test_the_state_is_updated_in_place(step):
 
 
 def test_a_photo_takes_eleven_megabytes(step):
-    """10.98 MiB measured; each map is kept once before and once after its normalisation."""
+    """10.98 MiB measured: each map before its normalisation, and after it."""
     photo_bytes = step.memory_analysis().temp_size_in_bytes / BATCH_SIZE
     assert photo_bytes < 11 * 2**20
 
