@@ -1,5 +1,8 @@
 """From a config to the parts of a run: network, optimizer, step, batches."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
 import grain
 import jax
 import numpy as np
@@ -7,6 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from cl_facenet.center_rules import RULES
+from cl_facenet.compiling import jit_once, no_garbage_collection
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
@@ -14,7 +18,13 @@ from cl_facenet.data.splits import Split
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
-from cl_facenet.state import TrainState, TrainStep, create_state, make_train_step
+from cl_facenet.state import (
+    TrainState,
+    TrainStep,
+    abstract_batch,
+    make_create_state,
+    make_train_step,
+)
 
 
 def count_steps(config: ConfigDict, split: Split) -> int:
@@ -27,14 +37,6 @@ def build_model(config: ConfigDict, num_classes: int) -> FaceNet:
     """The config's network for `num_classes` people, with the head of its loss."""
     head = LOSSES[config.loss.name].head
     return create_model(**config.model, num_classes=num_classes, head=head)
-
-
-def build_state(
-    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
-) -> TrainState:
-    """The train state at step 0."""
-    rule = RULES[config.center.rule]
-    return create_state(model, tx, rule, config.data.image_size, config.seed)
 
 
 def build_optimizer(
@@ -58,7 +60,39 @@ def build_optimizer(
         epsilon=opt.epsilon,
         weight_decay=opt.weight_decay,
     )
-    return optimizer, np.asarray(jax.vmap(schedule)(np.arange(num_steps)))
+    return optimizer, np.asarray(jit_once(jax.vmap(schedule))(np.arange(num_steps)))
+
+
+def build_state(
+    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
+) -> TrainState:
+    """The train state at step 0."""
+    return _state_creator(config, model, tx)()
+
+
+def build_start(
+    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
+) -> tuple[TrainState, TrainStep]:
+    """The train state at step 0, and the jitted step, traced for it already.
+
+    They are made at the same time: one core compiles what makes the state while the
+    other traces the step, which is Python's work.
+    """
+    create = _state_creator(config, model, tx)
+    train_step = build_train_step(config, model, tx)
+    batch_like = abstract_batch(config.batch_size, config.data.image_size)
+    with no_garbage_collection(), ThreadPoolExecutor(max_workers=1) as beside:
+        state_like = jax.eval_shape(create)
+        creating = beside.submit(create)
+        train_step.lower(state_like, batch_like)
+        return creating.result(), train_step
+
+
+def _state_creator(
+    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
+) -> Callable[[], TrainState]:
+    rule = RULES[config.center.rule]
+    return make_create_state(model, tx, rule, config.data.image_size, config.seed)
 
 
 def build_train_step(

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from cl_facenet.params import HEAD
+
 SCHEDULES = ("cosine", "constant", "step")
 OPTIMIZERS = ("adam", "adam_dl4j", "sgd", "adagrad")
 
@@ -48,8 +50,8 @@ def make_optimizer(
     `adam` decouples it from the gradient (AdamW); the others add it to the gradient,
     as Caffe and Deeplearning4j do. `momentum` is of `sgd`, `epsilon` of the Adams.
 
-    All that is not a kernel, three quarters of a network's arrays and a hundredth of
-    its numbers, moves as one array: that is less to compile.
+    All of the network's kernels move as one array, and so does all the rest of it: that
+    is less to compile. The head, which grows with the people, moves by itself.
     """
 
     def transformation(weight_decay: float) -> optax.GradientTransformation:
@@ -63,8 +65,14 @@ def make_optimizer(
             "adagrad": optax.chain(l2, optax.adagrad(schedule)),
         }[name]
 
-    others = optax.flatten(transformation(0.0))
-    return optax.partition({True: transformation(weight_decay), False: others}, kernels)
+    decaying, plain = transformation(weight_decay), transformation(0.0)
+    transformations = {
+        "kernels": optax.flatten(decaying),
+        "others": optax.flatten(plain),
+        "head kernels": decaying,
+        "head others": plain,
+    }
+    return optax.partition(transformations, groups)
 
 
 def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:
@@ -93,8 +101,15 @@ def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(moments.init, update)
 
 
-def kernels(params: Any) -> Any:
-    """True at the weights of convolutions and dense layers; not at biases or BN."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: path[-1].key == "kernel", params
-    )
+def groups(params: Any) -> Any:
+    """Which parameters move alike: a name for each.
+
+    `kernels` are the weights of convolutions and dense layers; biases and batch
+    normalisations are among the `others`.
+    """
+
+    def group(path: tuple[Any, ...], _: jax.Array) -> str:
+        name = "kernels" if path[-1].key == "kernel" else "others"
+        return f"head {name}" if path[0].key == HEAD else name
+
+    return jax.tree_util.tree_map_with_path(group, params)

@@ -1,7 +1,7 @@
 """The train state, and the one train step: two updates beside each other."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import flax.struct
 import jax
@@ -42,7 +42,14 @@ class TrainState:
     center_state: CenterState
 
 
-TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+class TrainStep(Protocol):
+    """A jitted train step."""
+
+    def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        """The state after the step, and what there is to be seen of it."""
+
+    def lower(self, state: Any, batch: Any) -> Any:
+        """Traces it for arguments of these shapes; they may be abstract."""
 
 
 def create_state(
@@ -53,6 +60,17 @@ def create_state(
     seed: int,
 ) -> TrainState:
     """A state at step 0: random parameters, centers as the rule starts them."""
+    return make_create_state(model, tx, rule, image_size, seed)()
+
+
+def make_create_state(
+    model: FaceNet,
+    tx: optax.GradientTransformation,
+    rule: Rule,
+    image_size: int,
+    seed: int,
+) -> Callable[[], TrainState]:
+    """The jitted function without arguments that gives the state at step 0."""
     num_classes = model.num_classes
     if num_classes is None:
         raise ValueError("a model without people has no centers to train")
@@ -61,7 +79,7 @@ def create_state(
         images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
         # Threefry, the default, would take three times as long to compile here.
         key = jax.random.key(seed, impl="rbg")
-        variables = model.init(key, images, train=True)
+        variables = model.init(key, images)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=variables["params"],
@@ -72,7 +90,17 @@ def create_state(
             ),
         )
 
-    return jit_once(create)()
+    return jit_once(create)
+
+
+def abstract_batch(batch_size: int, image_size: int) -> dict[str, Any]:
+    """The shapes and types of what the train step takes."""
+    shape = (batch_size, image_size, image_size, 3)
+    return {
+        "image": jax.ShapeDtypeStruct(shape, jnp.uint8),
+        "label": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
+        "mask": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
+    }
 
 
 def make_train_step(

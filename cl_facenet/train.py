@@ -14,8 +14,7 @@ from cl_facenet.build import (
     build_batches,
     build_model,
     build_optimizer,
-    build_state,
-    build_train_step,
+    build_start,
     count_steps,
 )
 from cl_facenet.checkpoint import Checkpoints, is_saved
@@ -51,8 +50,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     tx, learning_rates = build_optimizer(
         config, num_photos=len(split.train_indices), num_steps=num_steps
     )
-    train_step = build_train_step(config, model, tx)
-    state = build_state(config, model, tx)
+    state, train_step = build_start(config, model, tx)
     began_from: list[str] = []
     if config.init_from and not is_saved(workdir / "checkpoints"):
         state, report = warm_start(

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from cl_facenet.optimizers import kernels, make_optimizer, make_schedule
+from cl_facenet.optimizers import groups, make_optimizer, make_schedule
 
 SETTINGS = {
     "num_steps": 100,
@@ -16,6 +16,7 @@ SETTINGS = {
 PARAMS = {
     "conv": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])},
     "bn": {"scale": jnp.array([2.0]), "bias": jnp.array([2.0])},
+    "logits": {"kernel": jnp.array([2.0]), "bias": jnp.array([2.0])},
 }
 
 
@@ -54,6 +55,10 @@ def step_of(name, weight_decay, epsilon=1e-8):
         updates.append(update["conv"])
         np.testing.assert_array_equal(update["conv"]["bias"], update["bn"]["bias"])
         np.testing.assert_array_equal(update["conv"]["bias"], update["bn"]["scale"])
+        for name in ("kernel", "bias"):  # of the head: in no other way
+            np.testing.assert_allclose(
+                update["conv"][name], update["logits"][name], rtol=1e-6
+            )
     return updates
 
 
@@ -81,10 +86,11 @@ def test_decay_is_on_kernels_only(name, kernel):
     np.testing.assert_allclose(updates[0]["bias"], -0.1, rtol=1e-5)
 
 
-def test_kernels():
-    assert kernels(PARAMS) == {
-        "conv": {"kernel": True, "bias": False},
-        "bn": {"scale": False, "bias": False},
+def test_groups():
+    assert groups(PARAMS) == {
+        "conv": {"kernel": "kernels", "bias": "others"},
+        "bn": {"scale": "others", "bias": "others"},
+        "logits": {"kernel": "head kernels", "bias": "head others"},
     }
 
 

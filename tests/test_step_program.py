@@ -60,10 +60,12 @@ def test_the_state_is_updated_in_place(step):
     assert memory.argument_size_in_bytes - memory.alias_size_in_bytes <= batch_bytes
 
 
-def test_a_photo_takes_eleven_megabytes(step):
-    """10.98 MiB measured: each map before its normalisation, and after it."""
-    photo_bytes = step.memory_analysis().temp_size_in_bytes / BATCH_SIZE
-    assert photo_bytes < 11 * 2**20
+def test_what_the_step_keeps_in_memory(step):
+    """101.7 MiB measured: of each photo the maps, before and after their normalisation.
+
+    Of the parameters a gradient and one more copy, joined.
+    """
+    assert step.memory_analysis().temp_size_in_bytes < 102 * 2**20
 
 
 def test_nothing_waits_for_the_host(program):
@@ -93,6 +95,6 @@ def test_convolutions_are_eigens(program):
 
 
 def test_the_program_is_small(program):
-    """Each kernel is compiled: 1,014 measured, 1,936 before arrays were joined."""
+    """Each kernel is compiled: 899 measured, 1,936 before arrays were joined."""
     entry = program[program.index("ENTRY") :]
-    assert len(re.findall(r" fusion\(", entry)) < 1200
+    assert len(re.findall(r" fusion\(", entry)) < 1000

@@ -58,18 +58,12 @@ def repeated_step(config: Any, num_classes: int, batch: Any) -> Act:
     """A config's train step on one batch over and over, compiled."""
     import jax
 
-    from cl_facenet.build import (
-        build_model,
-        build_optimizer,
-        build_state,
-        build_train_step,
-    )
+    from cl_facenet.build import build_model, build_optimizer, build_start
     from cl_facenet.compiling import release_memory
 
     model = build_model(config, num_classes)
     tx, _ = build_optimizer(config, num_photos=10_000, num_steps=1000)
-    step = build_train_step(config, model, tx)
-    state = build_state(config, model, tx)
+    state, step = build_start(config, model, tx)
     batch = jax.device_put(batch)
 
     def act() -> object:

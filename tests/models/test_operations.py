@@ -225,7 +225,7 @@ def plain_normalize(x, scale, bias, weight, epsilon):
 @pytest.mark.parametrize("padded", [0, 2])
 def test_normalize_has_the_value_and_gradient_of_its_definition(padded, epsilon):
     x, scale, bias = normal(0, 6, 3, 2, 5), normal(1, 5), normal(2, 5)
-    weight = (np.arange(6) < 6 - padded).astype(np.float32)[:, None, None, None]
+    weight = (np.arange(6) < 6 - padded).astype(np.float64)[:, None, None, None]
     out = normal(3, 6, 3, 2, 5) * weight  # no loss looks at padded rows
 
     def value(f):

@@ -15,10 +15,7 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.
         return x @ kernel[0, 0]
     if stride == 1:
         return plain_conv(x, kernel, stride, padding)
-    return by_platform(
-        lambda x, kernel: _strided_conv(x, kernel, stride, padding),
-        lambda x, kernel: plain_conv(x, kernel, stride, padding),
-    )(x, kernel)
+    return _strided_conv(x, kernel, stride, padding)
 
 
 def plain_conv(
@@ -38,10 +35,10 @@ def plain_conv(
 def _strided_conv(
     x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
 ) -> jax.Array:
-    """`plain_conv` with a gradient to x of its own.
+    """`plain_conv` with a gradient to x of its own, on a CPU.
 
     The definition's is a convolution with zeros set between the elements of the
-    gradient, for which XLA has nothing but plain loops on a CPU.
+    gradient, for which XLA has nothing but plain loops there.
     """
     return plain_conv(x, kernel, stride, padding)
 
@@ -59,24 +56,49 @@ def _strided_backward(
     grad: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    _, pull_back = jax.vjp(lambda k: plain_conv(x, k, stride, padding), kernel)
-    (top, bottom), (left, right) = pairs(padding)
-    height, width = x.shape[1:3]
-    size = (-(-(top + height + bottom) // stride), -(-(left + width + right) // stride))
-    phases = range(stride)
-    padded = interleave(
-        [
-            interleave(
-                [_phase(grad, kernel[i::stride, j::stride], size) for j in phases], 2
-            )
-            for i in phases
-        ],
-        1,
+    _, height, width, _ = x.shape
+    # Each is the definition's gradient to one of its two inputs.
+    _, to_x = jax.vjp(lambda x: plain_conv(x, kernel, stride, padding), x)
+    _, to_kernel = jax.vjp(lambda k: plain_conv(x, k, stride, padding), kernel)
+    x_grad = by_platform(
+        lambda grad: _by_phases(grad, kernel, stride, padding, (height, width)),
+        lambda grad: to_x(grad)[0],
     )
-    return padded[:, top : top + height, left : left + width], *pull_back(grad)
+    return x_grad(grad), *to_kernel(grad)
 
 
 _strided_conv.defvjp(_strided_forward, _strided_backward)
+
+
+def _by_phases(
+    grad: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    padding: Padding,
+    size: tuple[int, int],
+) -> jax.Array:
+    """The gradient of a strided convolution to its input, of height and width `size`.
+
+    A dense convolution for every phase of the stride, and these interleaved.
+    """
+    (top, bottom), (left, right) = pairs(padding)
+    height, width = size
+    covered = (
+        -(-(top + height + bottom) // stride),
+        -(-(left + width + right) // stride),
+    )
+    rows = [
+        interleave(
+            [
+                _phase(grad, kernel[i::stride, j::stride], covered)
+                for j in range(stride)
+            ],
+            2,
+        )
+        for i in range(stride)
+    ]
+    padded = interleave(rows, 1)
+    return padded[:, top : top + height, left : left + width]
 
 
 def _phase(grad: jax.Array, taps: jax.Array, size: tuple[int, int]) -> jax.Array:
