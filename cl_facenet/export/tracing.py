@@ -87,4 +87,6 @@ def _compute(equation: Any, inputs: list[Value]) -> list[Value]:
             sizes[axis] = size
         return [np.broadcast_to(small.reshape(sizes), shape)]
     outputs = primitive.bind(*inputs, **params)
-    return [np.asarray(o) for o in (outputs if primitive.multiple_results else [outputs])]
+    return [
+        np.asarray(o) for o in (outputs if primitive.multiple_results else [outputs])
+    ]
