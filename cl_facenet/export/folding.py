@@ -102,16 +102,8 @@ def _is_continued(
 
 def _rewrite(graph: Graph, chain: list[Node], total: Affine) -> None:
     """Puts an affine map where a chain of them ends."""
-    rank = (
-        max(
-            graph.constants[n].ndim
-            for m in chain
-            for n in m.inputs
-            if n in graph.constants
-        )
-        if any(n in graph.constants for m in chain for n in m.inputs)
-        else 0
-    )
+    read = [graph.constants.get(name) for node in chain for name in node.inputs]
+    rank = max((array.ndim for array in read if array is not None), default=0)
     place = graph.nodes.index(chain[-1])
     name, made = total.source, []
     for op, numbers, idle in (("Mul", total.scale, 1), ("Add", total.shift, 0)):

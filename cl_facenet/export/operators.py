@@ -101,10 +101,10 @@ def _operands(graph: Graph, call: Call) -> list[str]:
 
 def _elementwise(graph: Graph, call: Call) -> str:
     if call.primitive == "max":
-        for zero, x in (call.inputs, call.inputs[::-1]):
-            if isinstance(zero, np.ndarray) and isinstance(x, Tensor):
-                if not zero.any():
-                    return graph.add("Relu", x.name)
+        maps = [value for value in call.inputs if isinstance(value, Tensor)]
+        bounds = [value for value in call.inputs if isinstance(value, np.ndarray)]
+        if bounds and not bounds[0].any():
+            return graph.add("Relu", maps[0].name)
     return graph.add(ELEMENTWISE[call.primitive], *_operands(graph, call))
 
 

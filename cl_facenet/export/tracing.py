@@ -15,8 +15,10 @@ from cl_facenet.export.operators import Call, Tensor, Value, translate
 TRACED_IMAGES = 7
 
 # Where primitives that only call another program keep it.
-_CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr"} | {
-    "custom_vjp_call": "call_jaxpr"
+_CALLS = {
+    "jit": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
 }
 
 
@@ -87,6 +89,4 @@ def _compute(equation: Any, inputs: list[Value]) -> list[Value]:
             sizes[axis] = size
         return [np.broadcast_to(small.reshape(sizes), shape)]
     outputs = primitive.bind(*inputs, **params)
-    return [
-        np.asarray(o) for o in (outputs if primitive.multiple_results else [outputs])
-    ]
+    return list(map(np.asarray, outputs if primitive.multiple_results else [outputs]))
