@@ -179,3 +179,35 @@ def _set_weights(
         graph.constant(np.ascontiguousarray(array), np.float32)
         for array in (weights, bias)
     ]
+
+
+def part_branches(graph: Graph) -> None:
+    """Makes a convolution for each part of a map that is split by channels.
+
+    JAX's network makes the first units of all branches of a block in one product;
+    onnxruntime keeps maps in blocks of channels, and would copy them to split them.
+    """
+    users, makers = graph.users(), graph.makers()
+    for split in [node for node in graph.nodes if node.op == "Split"]:
+        relu = makers.get(split.inputs[0])
+        conv = makers.get(relu.inputs[0]) if relu and relu.op == "Relu" else None
+        if conv is None or relu is None or conv.op != "Conv":
+            continue
+        if users[conv.outputs[0]] > 1 or users[relu.outputs[0]] > 1:
+            continue
+        if split.attributes["axis"] != 1 or conv.attributes["group"] != 1:
+            continue
+        weights, bias = _weights(graph, conv)
+        ends = np.cumsum(graph.constants[split.inputs[1]])[:-1]
+        made = []
+        for part, own, name in zip(
+            np.split(weights, ends), np.split(bias, ends), split.outputs, strict=True
+        ):
+            before = graph.name("Conv")
+            node = Node("Conv", conv.inputs[:1], [before], conv.attributes)
+            _set_weights(graph, node, part, own)
+            made += [node, Node("Relu", [before], [name], {})]
+        place = graph.nodes.index(conv)
+        graph.nodes[place : place + 1] = made
+        graph.nodes.remove(relu)
+        graph.nodes.remove(split)

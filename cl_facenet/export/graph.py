@@ -23,11 +23,13 @@ class Graph:
     Attributes:
       nodes: in an order in which they can be computed.
       constants: arrays by name.
+      shapes: of the values that were JAX's, in ONNX's order; the first axis is images.
     """
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.constants: dict[str, np.ndarray] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self._names = 0
 
     def name(self, kind: str) -> str:
@@ -64,7 +66,9 @@ class Graph:
         return {name: node for node in self.nodes for name in node.outputs}
 
     def replace(self, old: str, new: str) -> None:
-        """Makes all readers of one value read another."""
+        """Makes all readers of one value read another, of the same shape."""
+        if old in self.shapes:
+            self.shapes[new] = self.shapes[old]
         for node in self.nodes:
             node.inputs = [new if name == old else name for name in node.inputs]
 

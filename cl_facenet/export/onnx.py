@@ -13,6 +13,7 @@ from cl_facenet.errors import InputError
 from cl_facenet.export.folding import fold
 from cl_facenet.export.graph import Graph
 from cl_facenet.export.tracing import trace
+from cl_facenet.export.windows import find_windows
 
 if TYPE_CHECKING:
     import onnx
@@ -38,6 +39,8 @@ def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
     graph, output, width = trace(
         lambda images: embedder.apply(embedder.params, images), size
     )
+    find_windows(graph)
+    graph.prune(output)  # slices, that else were readers
     fold(graph)
     graph.prune(output)
     graph.rename(output, "embeddings")

@@ -100,11 +100,13 @@ def _operands(graph: Graph, call: Call) -> list[str]:
 
 
 def _elementwise(graph: Graph, call: Call) -> str:
-    if call.primitive == "max":
-        maps = [value for value in call.inputs if isinstance(value, Tensor)]
-        bounds = [value for value in call.inputs if isinstance(value, np.ndarray)]
-        if bounds and not bounds[0].any():
+    maps = [value for value in call.inputs if isinstance(value, Tensor)]
+    constants = [value for value in call.inputs if isinstance(value, np.ndarray)]
+    if constants and not constants[0].any():
+        if call.primitive == "max":
             return graph.add("Relu", maps[0].name)
+        if call.primitive == "add":
+            return maps[0].name
     return graph.add(ELEMENTWISE[call.primitive], *_operands(graph, call))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
 from cl_facenet.export.graph import Graph
-from cl_facenet.export.layout import arrange, order
+from cl_facenet.export.layout import arrange, order, placed
 from cl_facenet.export.operators import Call, Tensor, Value, translate
 
 # Of images, in the trace. The graph takes any number: no translation lets it through.
@@ -71,10 +71,11 @@ def _step(graph: Graph, equation: Any, inputs: list[Value]) -> list[Value]:
         return _compute(equation, inputs)
     types = [variable.aval for variable in equation.outvars]
     names = translate(graph, Call(name, inputs, params, types[0]))
-    return [
-        Tensor(name, tuple(of.shape), np.dtype(of.dtype))
-        for name, of in zip(names, types, strict=True)
-    ]
+    outputs: list[Value] = []
+    for name, of in zip(names, types, strict=True):
+        graph.shapes[name] = tuple(placed(of.shape, len(of.shape)))
+        outputs.append(Tensor(name, tuple(of.shape), np.dtype(of.dtype)))
+    return outputs
 
 
 def _compute(equation: Any, inputs: list[Value]) -> list[Value]:
