@@ -128,9 +128,9 @@ def _fold_behind(graph: Graph) -> bool:
         if node.outputs[0] not in behind:
             continue
         user, (_, scale, shift) = behind[node.outputs[0]]
-        weights, bias = _weights(graph, node)
+        weights, bias = weights_of(graph, node)
         scales = scale.reshape(-1, *[1] * (weights.ndim - 1))
-        _set_weights(graph, node, weights * scales, bias * scale + shift)
+        set_weights(graph, node, weights * scales, bias * scale + shift)
         node.outputs = user.outputs
         graph.nodes.remove(user)
         found = True
@@ -152,62 +152,31 @@ def _fold_before(graph: Graph) -> bool:
         grouped = node.attributes.get("group", 1) != 1
         if grouped or (padded and affine.shift.any()):
             continue
-        weights, bias = _weights(graph, node)
+        weights, bias = weights_of(graph, node)
         across = (1, -1, *[1] * (weights.ndim - 2))
         scaled = weights * affine.scale.reshape(across)
         shifted = weights * affine.shift.reshape(across)
         shifts = shifted.sum(tuple(range(1, weights.ndim)))
-        _set_weights(graph, node, scaled, bias + shifts)
+        set_weights(graph, node, scaled, bias + shifts)
         node.inputs[0] = affine.source
         graph.nodes.remove(maker)
         found = True
     return found
 
 
-def _weights(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray]:
+def weights_of(graph: Graph, node: Node) -> tuple[np.ndarray, np.ndarray]:
     """The weights [O, I, ...] and the bias [O] of a product, float64."""
     weights, *bias = (graph.constants[n].astype(np.float64) for n in node.inputs[1:])
     weights = weights if node.op == "Conv" else weights.T
     return weights, bias[0] if bias else np.zeros(len(weights))
 
 
-def _set_weights(
+def set_weights(
     graph: Graph, node: Node, weights: np.ndarray, bias: np.ndarray
 ) -> None:
+    """Gives a product other weights [O, I, ...] and another bias [O]."""
     weights = weights if node.op == "Conv" else weights.T
     node.inputs[1:] = [
         graph.constant(np.ascontiguousarray(array), np.float32)
         for array in (weights, bias)
     ]
-
-
-def part_branches(graph: Graph) -> None:
-    """Makes a convolution for each part of a map that is split by channels.
-
-    JAX's network makes the first units of all branches of a block in one product;
-    onnxruntime keeps maps in blocks of channels, and would copy them to split them.
-    """
-    users, makers = graph.users(), graph.makers()
-    for split in [node for node in graph.nodes if node.op == "Split"]:
-        relu = makers.get(split.inputs[0])
-        conv = makers.get(relu.inputs[0]) if relu and relu.op == "Relu" else None
-        if conv is None or relu is None or conv.op != "Conv":
-            continue
-        if users[conv.outputs[0]] > 1 or users[relu.outputs[0]] > 1:
-            continue
-        if split.attributes["axis"] != 1 or conv.attributes["group"] != 1:
-            continue
-        weights, bias = _weights(graph, conv)
-        ends = np.cumsum(graph.constants[split.inputs[1]])[:-1]
-        made = []
-        for part, own, name in zip(
-            np.split(weights, ends), np.split(bias, ends), split.outputs, strict=True
-        ):
-            before = graph.name("Conv")
-            node = Node("Conv", conv.inputs[:1], [before], conv.attributes)
-            _set_weights(graph, node, part, own)
-            made += [node, Node("Relu", [before], [name], {})]
-        place = graph.nodes.index(conv)
-        graph.nodes[place : place + 1] = made
-        graph.nodes.remove(relu)
-        graph.nodes.remove(split)

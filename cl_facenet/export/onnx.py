@@ -10,6 +10,7 @@ import numpy as np
 
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError
+from cl_facenet.export.branches import part_branches
 from cl_facenet.export.folding import fold
 from cl_facenet.export.graph import Graph
 from cl_facenet.export.tracing import trace
@@ -42,6 +43,7 @@ def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
     find_windows(graph)
     graph.prune(output)  # slices, that else were readers
     fold(graph)
+    part_branches(graph)
     graph.prune(output)
     graph.rename(output, "embeddings")
     model = onnx.helper.make_model(

@@ -119,10 +119,7 @@ def _joined(graph: Graph, source: str, window: Window) -> tuple[str, Window]:
     if min(kernel[0], other[0]) > 1 or min(kernel[1], other[1]) > 1:
         return source, window
     # Where one of them has a size, the other has the least that there is.
-    names = ("kernel_shape", "strides", "pads")
-    both = {
-        name: list(map(max, window[name], pool.attributes[name])) for name in window
-    }
+    both = {key: list(map(max, window[key], pool.attributes[key])) for key in window}
     return pool.inputs[0], both
 
 
