@@ -10,6 +10,7 @@ import numpy as np
 
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError
+from cl_facenet.export.activations import find_activations
 from cl_facenet.export.branches import part_branches
 from cl_facenet.export.folding import fold
 from cl_facenet.export.graph import Graph
@@ -41,7 +42,8 @@ def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
         lambda images: embedder.apply(embedder.params, images), size
     )
     find_windows(graph)
-    graph.prune(output)  # slices, that else were readers
+    find_activations(graph)
+    graph.prune(output)  # else the steps that are not needed would be readers
     fold(graph)
     part_branches(graph)
     graph.prune(output)
