@@ -58,7 +58,7 @@ class Graph:
         return names
 
     def users(self) -> Counter[str]:
-        """How often each value is read; the graph's outputs count in `prune` alone."""
+        """How often each value is read."""
         return Counter(name for node in self.nodes for name in node.inputs)
 
     def makers(self) -> dict[str, Node]:
@@ -71,12 +71,6 @@ class Graph:
             self.shapes[new] = self.shapes[old]
         for node in self.nodes:
             node.inputs = [new if name == old else name for name in node.inputs]
-
-    def rename(self, old: str, new: str) -> None:
-        """Gives a value another name."""
-        self.replace(old, new)
-        for node in self.nodes:
-            node.outputs = [new if name == old else name for name in node.outputs]
 
     def prune(self, output: str) -> None:
         """Drops what the output does not depend on."""

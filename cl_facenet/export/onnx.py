@@ -13,13 +13,14 @@ from cl_facenet.errors import InputError
 from cl_facenet.export.activations import find_activations
 from cl_facenet.export.branches import part_branches
 from cl_facenet.export.folding import fold
-from cl_facenet.export.graph import Graph
+from cl_facenet.export.graph import Graph, Node
 from cl_facenet.export.tracing import trace
 from cl_facenet.export.windows import find_windows
 
 if TYPE_CHECKING:
     import onnx
 
+OUTPUT = "embeddings"
 OPSET, IR_VERSION = 17, 8  # read by every onnxruntime since 1.12
 TOLERANCE = 1e-4  # of the numbers in unit vectors
 BATCHES = (1, 5)  # that a model is tried with before it is written
@@ -41,13 +42,14 @@ def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
     graph, output, width = trace(
         lambda images: embedder.apply(embedder.params, images), size
     )
+    # A reader, as every value has that is needed: what is rewritten may have been last.
+    graph.nodes.append(Node("Identity", [output], [OUTPUT]))
     find_windows(graph)
     find_activations(graph)
-    graph.prune(output)  # else the steps that are not needed would be readers
+    graph.prune(OUTPUT)  # else the steps that are not needed would be readers
     fold(graph)
     part_branches(graph)
-    graph.prune(output)
-    graph.rename(output, "embeddings")
+    graph.prune(OUTPUT)
     model = onnx.helper.make_model(
         _graph_proto(graph, size, width),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -100,7 +102,7 @@ def max_difference(content: bytes, embedder: Embedder) -> float:
     expected = embedder(images, prepared_as=embedder.preprocessing.describe())
     differences = []
     for batch in BATCHES:
-        (embeddings,) = session.run(["embeddings"], {"images": images[:batch]})
+        (embeddings,) = session.run([OUTPUT], {"images": images[:batch]})
         differences.append(np.abs(embeddings - expected[:batch]).max())
     return float(np.max(differences))
 
@@ -115,7 +117,7 @@ def _graph_proto(graph: Graph, size: int, width: int) -> Any:
         ],
         "embedder",
         [info("images", kinds.UINT8, ["batch", size, size, 3])],
-        [info("embeddings", kinds.FLOAT, ["batch", width])],
+        [info(OUTPUT, kinds.FLOAT, ["batch", width])],
         [onnx.numpy_helper.from_array(a, name) for name, a in graph.constants.items()],
     )
 

@@ -204,6 +204,24 @@ def test_axes_are_where_they_were(name, tiny_embedder):
 
 
 @pytest.mark.parametrize(
+    "last",
+    [
+        lambda y: (y * 2 - 1) * 3,
+        lambda y: 1 - (1 - y),
+        lambda y: nn.relu(y) - 0.5 * nn.relu(-y),
+        lambda y: jnp.where(y > 0, jnp.sqrt(jnp.where(y > 0, y, 1.0)), 0.0),
+    ],
+)
+def test_what_comes_last_may_be_rewritten(last, tiny_embedder):
+    right = tiny_embedder.apply
+    tiny_embedder.apply = lambda params, images: last(right(params, images))
+    images = photos(3, 32)
+    (values,) = session_of(to_onnx(tiny_embedder)).run(None, {"images": images})
+    expected = jax.jit(tiny_embedder.apply)(tiny_embedder.params, images)
+    np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("apply", "message"),
     [
         (lambda x: jnp.sort(x[:, 0, 0]), "primitive sort is not translated at all$"),
