@@ -1,83 +1,86 @@
-"""An ONNX graph under construction: nodes in order, and the constants they read."""
+"""An ONNX graph: operators that hold the operators whose outputs they read."""
 
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import onnx
 
-@dataclass
+Value: TypeAlias = "Node | np.ndarray"
+
+INPUT = "Input"  # the operator of what is fed to a graph
+
+
+@dataclass(frozen=True, eq=False)
 class Node:
-    """An operator of ONNX between named values; only Split has several outputs."""
+    """An operator of ONNX with one output.
+
+    A graph is its last node: what that does not reach is no part of it. So no node is
+    ever changed or removed: a better one is made, and read in its place.
+
+    Attributes:
+      op: ONNX's name of the operator, or INPUT.
+      inputs: nodes and constants, in ONNX's order.
+    """
 
     op: str
-    inputs: list[str]
-    outputs: list[str]
+    inputs: tuple[Value, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-class Graph:
-    """Nodes, each behind those whose outputs it reads.
+def node(op: str, *inputs: Value, **attributes: Any) -> Node:
+    """A node, written as a call."""
+    return Node(op, inputs, attributes)
 
-    Attributes:
-      nodes: in an order in which they can be computed.
-      constants: arrays by name.
-      shapes: of the values that were JAX's, in ONNX's order; the first axis is images.
+
+def integers(*numbers: int) -> np.ndarray:
+    """int64 [n], as ONNX wants shapes and axes."""
+    return np.array(numbers, np.int64)
+
+
+def graph_proto(
+    last: Node, given: "onnx.ValueInfoProto", made: "onnx.ValueInfoProto"
+) -> "onnx.GraphProto":
+    """A graph with its constants in ONNX's own terms, where every value has a name.
+
+    Args:
+      given: name, type and shape of what is fed to the graph.
+      made: those of what its last node gives.
     """
+    import onnx
 
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.constants: dict[str, np.ndarray] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self._names = 0
+    names: dict[int, str] = {}  # by identity: arrays have no hash
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
 
-    def name(self, kind: str) -> str:
-        """A name that no other value has."""
-        self._names += 1
-        return f"{kind.lower()}_{self._names}"
+    def name_of(value: Value) -> str:
+        if isinstance(value, np.ndarray) and id(value) not in names:
+            name = names[id(value)] = f"constant_{len(constants)}"
+            constants.append(onnx.numpy_helper.from_array(value, name))
+        return names[id(value)]
 
-    def constant(self, array: Any, dtype: Any = None) -> str:
-        """The name of a new constant."""
-        name = self.name("constant")
-        self.constants[name] = np.asarray(array, dtype)
-        return name
+    for number, own in enumerate(_in_order(last)):
+        if own.op == INPUT:
+            names[id(own)] = given.name
+            continue
+        inputs = [name_of(value) for value in own.inputs]
+        name = made.name if own is last else f"{own.op.lower()}_{number}"
+        names[id(own)] = name
+        nodes.append(onnx.helper.make_node(own.op, inputs, [name], **own.attributes))
+    return onnx.helper.make_graph(nodes, "embedder", [given], [made], constants)
 
-    def integers(self, numbers: Any) -> str:
-        """The name of a new constant as shapes and axes are: int64 [n]."""
-        return self.constant(list(map(int, numbers)), np.int64)
 
-    def add(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """The output of a new node."""
-        return self.add_many(op, 1, *inputs, **attributes)[0]
-
-    def add_many(self, op: str, outputs: int, *inputs: str, **attributes: Any) -> Any:
-        """The outputs of a new node that has several."""
-        names = [self.name(op) for _ in range(outputs)]
-        self.nodes.append(Node(op, list(inputs), names, attributes))
-        return names
-
-    def users(self) -> Counter[str]:
-        """How often each value is read."""
-        return Counter(name for node in self.nodes for name in node.inputs)
-
-    def makers(self) -> dict[str, Node]:
-        """The node that each value comes from."""
-        return {name: node for node in self.nodes for name in node.outputs}
-
-    def replace(self, old: str, new: str) -> None:
-        """Makes all readers of one value read another, of the same shape."""
-        if old in self.shapes:
-            self.shapes[new] = self.shapes[old]
-        for node in self.nodes:
-            node.inputs = [new if name == old else name for name in node.inputs]
-
-    def prune(self, output: str) -> None:
-        """Drops what the output does not depend on."""
-        needed, kept = {output}, []
-        for node in reversed(self.nodes):
-            if needed & set(node.outputs):
-                needed.update(node.inputs)
-                kept.append(node)
-        self.nodes = kept[::-1]
-        self.constants = {n: a for n, a in self.constants.items() if n in needed}
+def _in_order(last: Node) -> list[Node]:
+    """The nodes of a graph, each behind those that it reads."""
+    ordered: dict[Node, None] = {}
+    stack = [last]
+    while stack:
+        inputs = [value for value in stack[-1].inputs if isinstance(value, Node)]
+        waiting = [value for value in inputs if value not in ordered]
+        if waiting:
+            stack += waiting
+        else:
+            ordered[stack.pop()] = None
+    return list(ordered)

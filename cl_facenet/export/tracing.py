@@ -7,9 +7,9 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal
 
-from cl_facenet.export.graph import Graph
-from cl_facenet.export.layout import arrange, order, placed
-from cl_facenet.export.operators import Call, Tensor, Value, translate
+from cl_facenet.export.axes import order
+from cl_facenet.export.graph import INPUT, Node, Value, node
+from cl_facenet.export.operators import Call, translate
 
 # Of images, in the trace. The graph takes any number: no translation lets it through.
 TRACED_IMAGES = 7
@@ -22,28 +22,24 @@ _CALLS = {
 }
 
 
-def trace(
-    function: Callable[[jax.Array], jax.Array], size: int
-) -> tuple[Graph, str, int]:
+def trace(function: Callable[[jax.Array], jax.Array], size: int) -> tuple[Node, int]:
     """The graph of a function of uint8 images [N, size, size, 3] to [N, D].
 
     Returns:
-      The graph, whose input is called `images`; its output's name; D.
+      The last node of the graph, whose input is the images; D.
 
     Raises:
       InputError: the function has a primitive that has no translation.
     """
     shape = (TRACED_IMAGES, size, size, 3)
     program = jax.make_jaxpr(function)(jax.ShapeDtypeStruct(shape, np.uint8))
-    graph = Graph()
-    images = arrange(graph, "images", range(4), order(4))
-    inputs = [Tensor(images, shape, np.dtype(np.uint8))]
-    (output,) = _run(graph, program, inputs)
-    assert isinstance(output, Tensor)
-    return graph, output.name, output.shape[1]
+    images = node("Transpose", Node(INPUT), perm=list(order(4)))
+    (vectors,) = _run(program, [images])
+    assert isinstance(vectors, Node)
+    return vectors, program.out_avals[0].shape[1]
 
 
-def _run(graph: Graph, program: ClosedJaxpr, inputs: Sequence[Value]) -> list[Value]:
+def _run(program: ClosedJaxpr, inputs: Sequence[Value]) -> list[Value]:
     """A program's outputs; what does not depend on the images is computed at once."""
     jaxpr = program.jaxpr
     known: dict[Any, Value] = dict(zip(jaxpr.invars, inputs, strict=True))
@@ -53,29 +49,24 @@ def _run(graph: Graph, program: ClosedJaxpr, inputs: Sequence[Value]) -> list[Va
         return np.asarray(atom.val) if isinstance(atom, Literal) else known[atom]
 
     for equation in jaxpr.eqns:
-        outputs = _step(graph, equation, [value(atom) for atom in equation.invars])
+        outputs = _step(equation, [value(atom) for atom in equation.invars])
         known |= zip(equation.outvars, outputs, strict=True)
     return [value(atom) for atom in jaxpr.outvars]
 
 
-def _step(graph: Graph, equation: Any, inputs: list[Value]) -> list[Value]:
+def _step(equation: Any, inputs: list[Value]) -> Sequence[Value]:
     """What one equation gives."""
     name, params = equation.primitive.name, equation.params
     if name == "platform_index":  # the definition of an operation, no CPU's way to it
         return [np.asarray(params["platforms"].index(None))]
     if name in _CALLS:
-        return _run(graph, params[_CALLS[name]], inputs)
+        return _run(params[_CALLS[name]], inputs)
     if name == "cond" and isinstance(inputs[0], np.ndarray):
-        return _run(graph, params["branches"][int(inputs[0])], inputs[1:])
-    if not any(isinstance(value, Tensor) for value in inputs):
-        return _compute(equation, inputs)
-    types = [variable.aval for variable in equation.outvars]
-    names = translate(graph, Call(name, inputs, params, types[0]))
-    outputs: list[Value] = []
-    for name, of in zip(names, types, strict=True):
-        graph.shapes[name] = tuple(placed(of.shape, len(of.shape)))
-        outputs.append(Tensor(name, tuple(of.shape), np.dtype(of.dtype)))
-    return outputs
+        return _run(params["branches"][int(inputs[0])], inputs[1:])
+    if any(isinstance(value, Node) for value in inputs):
+        shape, out = equation.invars[0].aval.shape, equation.outvars[0].aval
+        return translate(Call(name, params, shape, out), inputs)
+    return _compute(equation, inputs)
 
 
 def _compute(equation: Any, inputs: list[Value]) -> list[Value]:
