@@ -2,6 +2,8 @@
 
 import json
 import os
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +28,7 @@ def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
 
     Its input `images` is uint8 [batch, S, S, 3], RGB squares as `preprocessing` makes
     them of photos; its output `embeddings` is float32 [batch, D]. Batch may be any
-    number. How photos become squares is in the metadata under `preprocessing`,
-    as JSON.
+    number. The model's metadata say so: see `metadata`.
 
     Raises:
       InputError: the extra `onnx` is not installed, or the network has an operation
@@ -44,11 +45,30 @@ def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="cl_facenet",
+        producer_version=version("cl-facenet"),
     )
-    description = json.dumps(embedder.preprocessing.describe())
-    onnx.helper.set_model_props(model, {"preprocessing": description})
+    onnx.helper.set_model_props(model, metadata(embedder, width))
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def metadata(embedder: Embedder, embedding_size: int) -> dict[str, str]:
+    """What a user of the file has to know to feed it, in `metadata_props`.
+
+    `preprocessing` is JSON: how photos become squares, as `Preprocessing.describe` has
+    it.
+    """
+    how = embedder.preprocessing
+    return {
+        "cl_facenet_version": version("cl-facenet"),
+        "align": how.align,
+        "image_size": str(how.image_size),
+        "input_layout": "NHWC",
+        "input_channels": "RGB",
+        "input_range": "0..255",
+        "embedding_size": str(embedding_size),
+        "preprocessing": json.dumps(how.describe()),
+    }
 
 
 def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
@@ -59,9 +79,11 @@ def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
       random images.
 
     Raises:
-      InputError: the difference is above 1e-4 and nothing is written; or as `to_onnx`.
+      InputError: the difference is above 1e-4, or the file cannot be written there; or
+        as `to_onnx`.
     """
     path = Path(path)
+    _check_place(path)
     content = to_onnx(embedder).SerializeToString()
     difference = max_difference(content, embedder)
     if not difference <= TOLERANCE:  # NaN is not
@@ -92,13 +114,26 @@ def max_difference(content: bytes, embedder: Embedder) -> float:
     return float(np.max(differences))
 
 
+def _check_place(path: Path) -> None:
+    """Says what can be said before anybody has waited for the export."""
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder: name a file in it")
+    if not os.path.isdir(path.parent):
+        raise InputError(f"{path.parent}: no such folder; make it first")
+
+
 def _write(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); choose another place"
+        ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it mostly has its name by now
+            partial.unlink()
 
 
 def _packages() -> tuple[Any, Any]:

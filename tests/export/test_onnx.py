@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.metadata import version
 
 import numpy as np
 import onnxruntime
@@ -38,6 +39,15 @@ def test_a_file_says_how_to_feed_it(tiny):
     assert vectors.shape == ["batch", 16]
     about = session.get_modelmeta().custom_metadata_map
     assert json.loads(about.pop("preprocessing")) == embedder.preprocessing.describe()
+    assert about == {
+        "cl_facenet_version": version("cl-facenet"),
+        "align": "dlib",
+        "image_size": "32",
+        "input_layout": "NHWC",
+        "input_channels": "RGB",
+        "input_range": "0..255",
+        "embedding_size": "16",
+    }
 
 
 @pytest.mark.parametrize("wrong", [2e-4, np.nan])
@@ -48,6 +58,22 @@ def test_a_model_that_embeds_otherwise_is_not_written(wrong, embedder, tmp_path)
     with pytest.raises(InputError, match="is not written: onnxruntime's"):
         save_onnx(embedder, tmp_path / "model.onnx")
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"before"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere/model.onnx", "nowhere: no such folder; make it first"),
+        ("file/model.onnx", "file: no such folder; make it first"),
+        (".", "is a folder: name a file in it"),
+        ("n" * 300, r"cannot be written \(File name too long\); choose another place"),
+    ],
+)
+def test_where_no_file_can_be_nothing_is_left(name, says, embedder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=says):
+        save_onnx(embedder, tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
