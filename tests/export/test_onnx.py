@@ -5,12 +5,16 @@ import sys
 from importlib.metadata import version
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from export.embedders import embedder_of, photos, run
+from tiny import tiny_config
 
+from cl_facenet import cli
 from cl_facenet.errors import InputError
 from cl_facenet.export.onnx import save_onnx, to_onnx
+from cl_facenet.train import train
 
 
 @pytest.fixture
@@ -82,3 +86,24 @@ def test_what_is_not_installed_is_asked_for(missing, embedder, tmp_path, monkeyp
     with pytest.raises(InputError, match=r"pip install 'cl-facenet\[onnx\]'"):
         save_onnx(embedder, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_at_the_shell(tiny, tmp_path, capsys):
+    train(tiny_config(tmp_path / "cache", num_epochs=1), tmp_path / "run")
+    capsys.readouterr()
+    out = tmp_path / "faces.onnx"
+    arguments = ["export", str(tmp_path / "run"), str(out)]
+    assert cli.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert f"{out}: 0.0 MB; embeddings of random images differ from JAX's by" in said
+    assert cli.main([*arguments, "--format=onnx", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result.pop("max_difference") < 1e-6
+    size = out.stat().st_size
+    assert result == {"file": str(out), "format": "onnx", "bytes": size}
+    onnx.checker.check_model(onnx.load(out))
+    for model, path in (("nowhere", out), (arguments[1], "nowhere/faces.onnx")):
+        assert cli.main(["export", str(model), str(path)]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*arguments, "--format=tflite"])
