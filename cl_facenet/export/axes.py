@@ -21,8 +21,8 @@ def place(axis: int, rank: int) -> int:
     return order(rank).index(axis)
 
 
-def operand(constant: np.ndarray) -> np.ndarray:
-    """A constant in ONNX's order, for operations element by element.
+def as_operand(constant: np.ndarray) -> np.ndarray:
+    """A constant in ONNX's order, as operations element by element want it.
 
     Axes along which it does not change have length 1, so that it does not hold the
     number of images that was traced. A number has one axis: of arrays with none, NumPy

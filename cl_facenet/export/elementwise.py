@@ -10,25 +10,25 @@ from functools import partial
 import numpy as np
 
 from cl_facenet.export.graph import Node, Value, node
-from cl_facenet.export.products import scaled, shifted
-from cl_facenet.export.windows import total
+from cl_facenet.export.products import scale, shift
+from cl_facenet.export.windows import add
 
 
 def _add(a: Value, b: Value) -> Node:
     match a, b:
         case Node(), Node():
-            return total(a, b)
+            return add(a, b)
         case Node(), np.ndarray():
-            return shifted(a, b)
+            return shift(a, b)
         case np.ndarray(), Node():
-            return shifted(b, a)
+            return shift(b, a)
     return node("Add", a, b)
 
 
 def _sub(a: Value, b: Value) -> Node:
     match a, b:
         case Node(), np.ndarray():
-            return shifted(a, -b)
+            return shift(a, -b)
         case (
             Node("Relu", (x,)),
             Node("Mul", (Node("Relu", (Node("Neg", (y,)),)), np.ndarray() as slope)),
@@ -40,16 +40,16 @@ def _sub(a: Value, b: Value) -> Node:
 def _mul(a: Value, b: Value) -> Node:
     match a, b:
         case Node(), np.ndarray():
-            return scaled(a, b)
+            return scale(a, b)
         case np.ndarray(), Node():
-            return scaled(b, a)
+            return scale(b, a)
     return node("Mul", a, b)
 
 
 def _div(a: Value, b: Value) -> Node:
     match a, b:
         case Node(), np.ndarray():
-            return scaled(a, 1 / b)
+            return scale(a, 1 / b)
     return node("Div", a, b)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from cl_facenet.errors import InputError
-from cl_facenet.export.axes import operand, order, place
+from cl_facenet.export.axes import as_operand, order, place
 from cl_facenet.export.elementwise import ELEMENTWISE
 from cl_facenet.export.graph import Node, Value, integers, node
-from cl_facenet.export.products import channels, convolution, matrix_product
-from cl_facenet.export.windows import Windows, first_elements
+from cl_facenet.export.products import convolve, matmul, slice_channels
+from cl_facenet.export.windows import Windows, strided_slice
 
 FLOAT = 1  # ONNX's number for float32
 
@@ -50,7 +50,7 @@ def translate(call: Call, inputs: Sequence[Value]) -> list[Node]:
       InputError: the primitive, or this use of it, has no translation.
     """
     if call.primitive in ELEMENTWISE:
-        inputs = [operand(x) if isinstance(x, np.ndarray) else x for x in inputs]
+        inputs = [as_operand(x) if isinstance(x, np.ndarray) else x for x in inputs]
         for x in inputs:
             alike = isinstance(x, Node) or len(x) == 1
             call.require(alike, "with a constant an image")
@@ -78,7 +78,7 @@ def _conv(call: Call, x: Node, kernel: np.ndarray) -> Node:
     groups = {params["feature_group_count"], params["batch_group_count"]}
     call.require(dilations == groups == {1}, "with dilations or groups")
     pads = _pads(params["padding"])
-    return convolution(x, kernel.transpose(3, 2, 0, 1), params["window_strides"], pads)
+    return convolve(x, kernel.transpose(3, 2, 0, 1), params["window_strides"], pads)
 
 
 def _dot(call: Call, x: Node, matrix: np.ndarray) -> Node:
@@ -91,8 +91,8 @@ def _dot(call: Call, x: Node, matrix: np.ndarray) -> Node:
     call.require(last_with_first and matrix.ndim == 2, "but for x @ matrix")
     call.require(rank in (2, 4), "but for vectors and maps")
     if rank == 2:
-        return matrix_product(x, matrix)
-    return convolution(x, matrix.T[:, :, None, None], (1, 1), (0, 0, 0, 0))
+        return matmul(x, matrix)
+    return convolve(x, matrix.T[:, :, None, None], (1, 1), (0, 0, 0, 0))
 
 
 def _max_pool(call: Call, x: Node) -> Node:
@@ -151,7 +151,7 @@ def _slice(call: Call, x: Node) -> Node:
     (axis,) = cut
     start, step = params["start_indices"][axis], (params["strides"] or [1] * 4)[axis]
     ordered = tuple(shape[axis] for axis in order(4))
-    return first_elements(
+    return strided_slice(
         Windows(x, ordered, place(axis, 4), start, 1, step, count[axis])
     )
 
@@ -159,7 +159,7 @@ def _slice(call: Call, x: Node) -> Node:
 def _split(call: Call, x: Node) -> list[Node]:
     call.require(call.params["axis"] == 3, "but along the channels of a map")
     ends = np.cumsum(call.params["sizes"]).tolist()
-    return [channels(x, *own) for own in zip([0, *ends], ends, strict=False)]
+    return [slice_channels(x, *own) for own in zip([0, *ends], ends, strict=False)]
 
 
 def _concatenate(call: Call, inputs: Sequence[Value]) -> Node:

@@ -14,7 +14,7 @@ from cl_facenet.export.axes import CHANNELS
 from cl_facenet.export.graph import Node, integers, node
 
 
-def convolution(
+def convolve(
     x: Node, kernel: np.ndarray, strides: Sequence[int], pads: Sequence[int]
 ) -> Node:
     """A convolution of a map x with a kernel [O, I, k, l].
@@ -26,14 +26,14 @@ def convolution(
     return node("Conv", x, kernel, bias, strides=list(strides), pads=list(pads))
 
 
-def matrix_product(x: Node, matrix: np.ndarray) -> Node:
+def matmul(x: Node, matrix: np.ndarray) -> Node:
     """x [B, I] times a matrix [I, O]."""
     bias = np.zeros(matrix.shape[1], matrix.dtype)
     return node("Gemm", x, matrix.T, bias, transB=1)
 
 
-def scaled(x: Node, factor: np.ndarray) -> Node:
-    """x * factor; factor has x's rank, or none."""
+def scale(x: Node, factor: np.ndarray) -> Node:
+    """x * factor, made by `as_operand`."""
     match x:
         case Node(
             "Conv" | "Gemm", (source, np.ndarray() as weights, np.ndarray() as bias)
@@ -46,19 +46,20 @@ def scaled(x: Node, factor: np.ndarray) -> Node:
     return node("Mul", x, factor)
 
 
-def shifted(x: Node, shift: np.ndarray) -> Node:
-    """x + shift; shift has x's rank, or none."""
-    if not shift.any():
+def shift(x: Node, offset: np.ndarray) -> Node:
+    """x + offset, made by `as_operand`."""
+    if not offset.any():
         return x
     match x:
         case Node("Conv" | "Gemm", (source, weights, np.ndarray() as bias)) if (
-            _by_channel(shift)
+            _by_channel(offset)
         ):
-            return node(x.op, source, weights, bias + shift.reshape(-1), **x.attributes)
-    return node("Add", x, shift)
+            bias = bias + offset.reshape(-1)
+            return node(x.op, source, weights, bias, **x.attributes)
+    return node("Add", x, offset)
 
 
-def channels(x: Node, start: int, stop: int) -> Node:
+def slice_channels(x: Node, start: int, stop: int) -> Node:
     """Some channels of a map x.
 
     Of a convolution they are one with fewer kernels: JAX's networks make the first
@@ -67,7 +68,7 @@ def channels(x: Node, start: int, stop: int) -> Node:
     """
     match x:
         case Node("Relu", (Node() as source,)):
-            return node("Relu", channels(source, start, stop))
+            return node("Relu", slice_channels(source, start, stop))
         case Node("Conv", (source, np.ndarray() as weights, np.ndarray() as bias)):
             own = slice(start, stop)
             return node("Conv", source, weights[own], bias[own], **x.attributes)

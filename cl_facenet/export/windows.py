@@ -48,13 +48,13 @@ class WindowSum(Node):
     windows: Windows | None = None
 
 
-def first_elements(windows: Windows) -> Node:
+def strided_slice(windows: Windows) -> Node:
     """The sums over windows of size 1: a slice."""
     ends = (windows.start, windows.stop, windows.axis, windows.step)
     return WindowSum("Slice", (windows.source, *map(integers, ends)), windows=windows)
 
 
-def total(a: Node, b: Node) -> Node:
+def add(a: Node, b: Node) -> Node:
     """a + b; one sum over windows, if b's go on where a's end."""
     match a, b:
         case WindowSum(windows=Windows() as head), WindowSum(windows=Windows() as tail):
