@@ -1,4 +1,4 @@
-"""The cl-facenet command: photos aligned, models scored."""
+"""The cl-facenet command: photos aligned, models scored and exported."""
 
 import argparse
 import json
@@ -71,6 +71,23 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print(f"true accepts at false accepts {rate}: {share:.4f}")
 
 
+def _export(arguments: argparse.Namespace) -> None:
+    from cl_facenet.embedder import load_workdir
+    from cl_facenet.export.onnx import save_onnx
+
+    difference = save_onnx(load_workdir(arguments.model), arguments.out)
+    size = arguments.out.stat().st_size
+    if arguments.json:
+        result = {"file": str(arguments.out), "format": arguments.format}
+        result |= {"bytes": size, "max_difference": difference}
+        print(json.dumps(result, indent=2))
+        return
+    print(
+        f"{arguments.out}: {size / 1e6:.1f} MB; embeddings of random images differ "
+        f"from JAX's by {difference:.1e} at most"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cl-facenet", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -116,7 +133,22 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--cache-dir", default="", help="where prepare lfw was told to put it"
     )
-    for command in (align, evaluate):
+
+    export = commands.add_parser(
+        "export", help="a trained network as a file for other programs"
+    )
+    export.set_defaults(run=_export)
+    export.add_argument("model", metavar="MODEL", help="a run's directory")
+    export.add_argument(
+        "out", type=Path, metavar="OUT", help="file to be written, as faces.onnx"
+    )
+    export.add_argument(
+        "--format",
+        choices=("onnx",),
+        default="onnx",
+        help="onnx: uint8 photos to embeddings, as the file's metadata say (default)",
+    )
+    for command in (align, evaluate, export):
         command.add_argument("--json", action="store_true", help="for machines")
     return parser
 

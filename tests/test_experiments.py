@@ -14,6 +14,7 @@ from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
 from experiments.orl.run import TRAININGS as ORL
+from experiments.speed.run import TASKS, ratios_of
 from experiments.tutorial.run import TRAININGS as TUTORIAL
 
 ROOT = Path(__file__).parent.parent
@@ -39,3 +40,11 @@ def test_the_rules_are_compared_at_one_lambda():
     assert {rule.to_lambda(WEIGHTS[name], DIMS) for name, rule in RULES.items()} == {
         1.0
     }
+
+
+def test_speeds_are_compared_of_sides_that_are_measured():
+    one_second = {
+        task: {side: {"seconds": 1.0} for side in sides}
+        for task, sides in TASKS.items()
+    }
+    assert set(ratios_of(one_second).values()) == {1.0}

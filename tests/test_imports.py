@@ -18,7 +18,7 @@ LAYERS = (
     ("train", "prepare", "align_photos", "benchmark"),
     ("evaluate", "summary"),
     ("build", "dataset"),
-    ("config",),
+    ("config", "export"),
     ("embedder", "progress", "warm_start"),
     ("checkpoint",),
     ("state", "metrics", "workdir"),

@@ -14,6 +14,7 @@ PANELS = {
 }
 NAMES = {
     "jax": "cl_facenet",
+    "onnx": "its ONNX file\nonnxruntime",
     "compile": "PyTorch\ntorch.compile",
     "eager": "PyTorch\neager",
 }
@@ -43,8 +44,8 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     about = content["about"]
     figure.suptitle(
-        f"{about['machine']}; jax {about['jax']}, torch {about['torch']}; "
-        f"{about['date']}",
+        f"{about['machine']}; jax {about['jax']}, torch {about['torch']}, "
+        f"onnxruntime {about['onnxruntime']}; {about['date']}",
         fontsize=8,
         x=0.01,
         ha="left",

@@ -1,9 +1,9 @@
-"""The training step and the embedding against PyTorch's, in one run.
+"""The training step and the embedding against PyTorch's and onnxruntime's, in one run.
 
 python experiments/speed/run.py [--rounds=5] [--steps=5] [--out=FILE.json]
 
-PyTorch is the extra `bench`. Every side of a comparison is a process of its own, and
-they take turns: a few steps each, round after round. Ratios are of the medians of the
+Both are the extra `bench`. Every side of a comparison is a process of its own, and they
+take turns: a few steps each, round after round. Ratios are of the medians of the
 rounds, above 1 where cl_facenet is faster. All get the same allocator settings. Beside
 FILE.json there are then FILE.md, the table, and FILE.png, the picture.
 """
@@ -35,8 +35,8 @@ PRODUCT = "product:2048"
 TASKS = {
     PRODUCT: ("numpy",),
     TRAIN: ("jax", *TORCH),
-    INFER: ("jax", "bare", *TORCH),
-    INFER_ONE: ("jax", "bare", *TORCH),
+    INFER: ("jax", "bare", "onnx", *TORCH),
+    INFER_ONE: ("jax", "bare", "onnx", *TORCH),
     "train:nn2:16": ("jax",),
     "train:inception_resnet_v1:32": ("jax",),
 }
@@ -131,8 +131,10 @@ def ratios_of(measured: Mapping[str, Any]) -> dict[str, float]:
         "infer_vs_compile": ratio(INFER, "compile"),
         "infer_vs_eager": ratio(INFER, "eager"),
         "infer_vs_bare": ratio(INFER, "bare"),
+        "infer_vs_onnx": ratio(INFER, "onnx"),
         "infer_one_vs_compile": ratio(INFER_ONE, "compile"),
         "infer_one_vs_eager": ratio(INFER_ONE, "eager"),
+        "infer_one_vs_onnx": ratio(INFER_ONE, "onnx"),
     }
 
 
@@ -182,7 +184,8 @@ def main() -> None:
     }
     content = {
         "about": runs.setting()
-        | {"torch": version("torch"), "cores": len(os.sched_getaffinity(0))},
+        | {package: version(package) for package in ("torch", "onnxruntime")}
+        | {"cores": len(os.sched_getaffinity(0))},
         "ratios": ratios_of(measured),
         "measured": measured,
     }

@@ -2,19 +2,23 @@
 
 python -m experiments.speed.worker SIDE TASK
 
-SIDE is jax, bare (the jitted function within the embedder), eager or compile (PyTorch),
-or numpy. TASK is train:CONFIG:B, a training step of configs/CONFIG.py on B photos;
-infer:CONFIG:B, the embedding of B photos; or product:N, of two N x N matrices. PyTorch
-has configs/nn4.py alone. A number on a line of standard input is how many times to do
-it; the answer is a line of JSON. `count` has PyTorch's eager side count what it does.
+SIDE is jax, bare (the jitted function within the embedder), onnx (the exported embedder
+in onnxruntime), eager or compile (PyTorch), or numpy. TASK is train:CONFIG:B, a
+training step of configs/CONFIG.py on B photos; infer:CONFIG:B, the embedding of B
+photos; or product:N, of two N x N matrices. PyTorch has configs/nn4.py alone, onnx no
+training. A number on a line of standard input is how many times to do it; the answer is
+a line of JSON. `count` has PyTorch's eager side count what it does.
 """
 
 import importlib
 import json
+import multiprocessing
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +126,40 @@ def bare_infer(name: str, batch_size: int) -> Act:
     return act
 
 
+def onnx_infer(name: str, batch_size: int) -> Act:
+    """The embedder's ONNX file in onnxruntime, with its default threads.
+
+    Another process exports it: whoever runs the file has no JAX in memory.
+    """
+    import onnxruntime
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other,
+    ):
+        path = f"{folder}/embedder.onnx"
+        other.submit(export_onnx, name, path).result()
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    images, _ = photos(batch_size, given.shape[1])
+
+    def act() -> object:
+        return session.run(None, {given.name: images})
+
+    act()
+    return act
+
+
+def export_onnx(name: str, path: str) -> None:
+    """Writes the file, checked, as `cl-facenet export` does."""
+    from cl_facenet.compiling import keep_programs
+    from cl_facenet.export.onnx import save_onnx
+
+    keep_programs()
+    embedder, _ = embedder_of(name)
+    save_onnx(embedder, path)
+
+
 def torch_train(batch_size: int, *, compiled: bool) -> Act:
     """The same step in PyTorch."""
     import torch
@@ -171,6 +209,8 @@ def make(side: str, task: str) -> Act:
         return (jax_train if kind == "train" else jax_infer)(name, batch_size)
     if side == "bare":
         return bare_infer(name, batch_size)
+    if side == "onnx":
+        return onnx_infer(name, batch_size)
     make_torch = torch_train if kind == "train" else torch_infer
     return make_torch(batch_size, compiled=side == "compile")
 

@@ -1,0 +1,1 @@
+"""Trained embedders for programs that have no JAX."""
