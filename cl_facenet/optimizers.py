@@ -50,29 +50,23 @@ def make_optimizer(
     `adam` decouples it from the gradient (AdamW); the others add it to the gradient,
     as Caffe and Deeplearning4j do. `momentum` is of `sgd`, `epsilon` of the Adams.
 
-    All of the network's kernels move as one array, and so does all the rest of it: that
-    is less to compile. The head, which grows with the people, moves by itself.
+    What directs the steps of a network's arrays has them as one, which is less to
+    compile; those of the head, which grow with the people, it has as they are.
     """
-
-    def transformation(weight_decay: float) -> optax.GradientTransformation:
-        l2 = optax.add_decayed_weights(weight_decay)
-        return {
-            "adam": optax.adamw(schedule, eps=epsilon, weight_decay=weight_decay),
-            "adam_dl4j": optax.chain(
-                l2, scale_by_adam_dl4j(epsilon), optax.scale_by_learning_rate(schedule)
-            ),
-            "sgd": optax.chain(l2, optax.sgd(schedule, momentum)),
-            "adagrad": optax.chain(l2, optax.adagrad(schedule)),
-        }[name]
-
-    decaying, plain = transformation(weight_decay), transformation(0.0)
-    transformations = {
-        "kernels": optax.flatten(decaying),
-        "others": optax.flatten(plain),
-        "head kernels": decaying,
-        "head others": plain,
-    }
-    return optax.partition(transformations, groups)
+    decay = optax.add_decayed_weights(weight_decay, mask=kernels)
+    direction = {
+        "adam": optax.scale_by_adam(eps=epsilon),
+        "adam_dl4j": scale_by_adam_dl4j(epsilon),
+        "sgd": optax.trace(momentum),
+        "adagrad": optax.scale_by_rss(initial_accumulator_value=0.1),
+    }[name]
+    directions = optax.partition(
+        {"head": direction, "network": optax.flatten(direction)}, parts
+    )
+    rate = optax.scale_by_learning_rate(schedule)
+    if name == "adam":
+        return optax.chain(directions, decay, rate)
+    return optax.chain(decay, directions, rate)
 
 
 def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:
@@ -101,15 +95,13 @@ def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:
     return optax.GradientTransformation(moments.init, update)
 
 
-def groups(params: Any) -> Any:
-    """Which parameters move alike: a name for each.
+def kernels(params: Any) -> Any:
+    """True at the weights of convolutions and dense layers; not at biases or BN."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: path[-1].key == "kernel", params
+    )
 
-    `kernels` are the weights of convolutions and dense layers; biases and batch
-    normalisations are among the `others`.
-    """
 
-    def group(path: tuple[Any, ...], _: jax.Array) -> str:
-        name = "kernels" if path[-1].key == "kernel" else "others"
-        return f"head {name}" if path[0].key == HEAD else name
-
-    return jax.tree_util.tree_map_with_path(group, params)
+def parts(params: Any) -> Any:
+    """`head` or `network`, for every top-level key of the parameters."""
+    return {name: "head" if name == HEAD else "network" for name in params}

@@ -24,7 +24,7 @@ from cl_facenet.params import HEAD
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
 
-JOINED_BELOW = 2**21  # numbers in an array, for norms
+JOINED_BELOW = 2**16  # numbers in an array, for norms
 
 
 @flax.struct.dataclass

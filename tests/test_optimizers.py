@@ -5,7 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from cl_facenet.optimizers import groups, make_optimizer, make_schedule
+from cl_facenet.optimizers import kernels, make_optimizer, make_schedule, parts
 
 SETTINGS = {
     "num_steps": 100,
@@ -86,12 +86,16 @@ def test_decay_is_on_kernels_only(name, kernel):
     np.testing.assert_allclose(updates[0]["bias"], -0.1, rtol=1e-5)
 
 
-def test_groups():
-    assert groups(PARAMS) == {
-        "conv": {"kernel": "kernels", "bias": "others"},
-        "bn": {"scale": "others", "bias": "others"},
-        "logits": {"kernel": "head kernels", "bias": "head others"},
+def test_kernels():
+    assert kernels(PARAMS) == {
+        "conv": {"kernel": True, "bias": False},
+        "bn": {"scale": False, "bias": False},
+        "logits": {"kernel": True, "bias": False},
     }
+
+
+def test_the_head_is_a_part_by_itself():
+    assert parts(PARAMS) == {"conv": "network", "bn": "network", "logits": "head"}
 
 
 def test_adagrad_decays_by_the_gradient():

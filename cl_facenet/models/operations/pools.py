@@ -94,6 +94,8 @@ def _to_winners(
     Place k of window i is element i * stride + k: those of k = phase modulo the stride
     are elements of one phase, which are summed apart and then interleaved.
     """
+    if stride == 1:
+        return _to_winners_of_all(grad, winner, axis, window)
     number, length = grad.shape[axis], -(-size // stride)
     phases = []
     for phase in range(stride):
@@ -106,6 +108,24 @@ def _to_winners(
             total = total + jax.lax.pad(won, jnp.zeros((), won.dtype), border)
         phases.append(total)
     return jax.lax.slice_in_dim(interleave(phases, axis), 0, size, axis=axis)
+
+
+def _to_winners_of_all(
+    grad: jax.Array, winner: jax.Array, axis: int, window: int
+) -> jax.Array:
+    """`_to_winners` where the stride is 1: twice as fast as by adding what is padded.
+
+    Element i is in window i as its place 0, in window i - 1 as its place 1, and so on.
+    """
+    border = [(0, 0)] * grad.ndim
+    border[axis] = (window - 1, window - 1)
+    grads = windows_along(jnp.pad(grad, border), axis, window, 1)
+    winners = windows_along(
+        jnp.pad(winner, border, constant_values=-1), axis, window, 1
+    )
+    pairs = zip(reversed(grads), reversed(winners), strict=True)
+    won = [jnp.where(w == place, g, 0) for place, (g, w) in enumerate(pairs)]
+    return sum(won, start=jnp.zeros(()))
 
 
 def l2_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
