@@ -14,6 +14,7 @@ from rich.table import Table
 
 from cl_facenet.config import resolve, validate
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.huge_pages import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Config file, with the data behind a colon: configs/nn4.py:DIR"
@@ -151,5 +152,6 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
 
 
 if __name__ == "__main__":
+    restart_with_huge_pages()
     app.define_help_flags()
     sys.exit(main(sys.argv))

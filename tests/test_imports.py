@@ -25,7 +25,7 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models"),
     ("params", "compiling"),
-    ("errors", "user_cache"),
+    ("errors", "user_cache", "huge_pages"),
 )
 
 

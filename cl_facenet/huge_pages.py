@@ -1,0 +1,29 @@
+"""Memory in pages of 2 MiB, for training on a CPU under Linux."""
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+_SETTING = "GLIBC_TUNABLES"
+_KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+
+def restart_with_huge_pages() -> None:
+    """Has this process begin again, its C library asking for huge pages; only once.
+
+    A step's arrays are mapped afresh every time, and 4 KiB at a time that takes a
+    seventh of it (experiments/speed/README.md). The library reads its settings before
+    anything else runs, so that a process cannot change its own. Whoever has set
+    GLIBC_TUNABLES is left alone, and so are systems where there is nothing to ask for.
+    """
+    if _SETTING in os.environ or platform.libc_ver()[0] != "glibc":
+        return
+    try:
+        on_request = "[madvise]" in _KERNEL.read_text()
+    except OSError:  # a kernel without them, or a container that hides it
+        return
+    if on_request:
+        environment = os.environ | {_SETTING: "glibc.malloc.hugetlb=1"}
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, environment)
