@@ -10,7 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from cl_facenet.center_rules import RULES
-from cl_facenet.compiling import jit_once, no_garbage_collection
+from cl_facenet.compiling import no_garbage_collection
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
@@ -60,7 +60,7 @@ def build_optimizer(
         epsilon=opt.epsilon,
         weight_decay=opt.weight_decay,
     )
-    return optimizer, np.asarray(jit_once(jax.vmap(schedule))(np.arange(num_steps)))
+    return optimizer, np.asarray(jax.jit(jax.vmap(schedule))(np.arange(num_steps)))
 
 
 def build_state(

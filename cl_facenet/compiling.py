@@ -22,11 +22,6 @@ _CPU_OPTIONS = {
     )
 }
 
-_IN_A_HURRY = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
-
 
 def jit(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
     """`jax.jit`, with what makes our networks fast where the default backend is a CPU.
@@ -40,15 +35,6 @@ def jit(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
     return jax.jit(
         function, compiler_options=_CPU_OPTIONS if on_cpu else None, **options
     )
-
-
-def jit_once(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
-    """`jax.jit` for what runs once: a quarter less to wait for, nothing optimized.
-
-    Args:
-      options: those of `jax.jit`.
-    """
-    return jax.jit(function, compiler_options=_IN_A_HURRY, **options)
 
 
 def keep_programs() -> None:

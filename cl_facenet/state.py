@@ -16,10 +16,11 @@ from cl_facenet.centers import (
     pull_of,
     within_between_ratio,
 )
-from cl_facenet.compiling import jit, jit_once
+from cl_facenet.compiling import jit
 from cl_facenet.losses import Given, Loss
 from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.params import HEAD
+from cl_facenet.prng import RBG_IN_BLOCKS
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
@@ -77,8 +78,7 @@ def make_create_state(
 
     def create() -> TrainState:
         images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
-        # Threefry, the default, would take three times as long to compile here.
-        key = jax.random.key(seed, impl="rbg")
+        key = jax.random.key(seed, impl=RBG_IN_BLOCKS)
         variables = model.init(key, images)
         return TrainState(
             step=jnp.zeros((), jnp.int32),
@@ -90,7 +90,7 @@ def make_create_state(
             ),
         )
 
-    return jit_once(create)
+    return jax.jit(create)
 
 
 def abstract_batch(batch_size: int, image_size: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ LAYERS = (
     ("state", "metrics", "workdir"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models"),
-    ("params", "compiling"),
+    ("params", "compiling", "prng"),
     ("errors", "user_cache", "huge_pages"),
 )
 
