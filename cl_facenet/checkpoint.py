@@ -1,7 +1,8 @@
 """Checkpoints of the train state and the data position; nothing else knows Orbax."""
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,6 @@ class Checkpoints:
         """Waits for a save under way."""
         self._manager.close()
 
-    @property
-    def latest_step(self) -> int | None:
-        """The newest step saved whole; None where there is none."""
-        return self._manager.latest_step()
-
     def save(self, step: int, state: TrainState, data: dict[str, Any]) -> None:
         """Saves all of `state`, and what `data` is and where its iterator stands."""
         # A copy: the next train step is given `state` and may write over its buffers
@@ -42,20 +38,33 @@ class Checkpoints:
         )
         self._manager.save(step, args=items)
 
-    def read_data(self) -> dict[str, Any]:
-        """The `data` saved with the newest state."""
-        items = ocp.args.Composite(data=ocp.args.JsonRestore())
-        return self._manager.restore(self.latest_step, args=items)["data"]
+    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
+        """The newest state that can be read, placed as `like`, and the data with it.
 
-    def restore(self, like: TrainState) -> TrainState:
-        """The newest state, shaped and placed like `like`."""
-        items = ocp.args.Composite(state=ocp.args.StandardRestore(_placed(like)))
-        return self._manager.restore(self.latest_step, args=items)["state"]
+        None where nothing has been saved. Newer ones, that cannot be read, are removed:
+        their steps will be done, and saved, again.
+
+        Raises:
+          InputError: something has, and none of it can be read.
+        """
+        args = ocp.args.Composite(
+            state=ocp.args.StandardRestore(_placed(like)),
+            data=ocp.args.JsonRestore(),
+        )
+        if not self._manager.all_steps():
+            return None
+        items, whole = _newest_whole(
+            self._manager, lambda step: self._manager.restore(step, args=args)
+        )
+        for step in self._manager.all_steps():
+            if step > whole:
+                self._manager.delete(step)
+        return items["state"], items["data"]
 
 
 def is_saved(directory: Path) -> bool:
     """Whether a directory, which need not be there, has a checkpoint saved whole."""
-    with contextlib.suppress(InputError), _newest(directory):
+    with contextlib.suppress(InputError), _saved(directory):
         return True
     return False
 
@@ -66,9 +75,10 @@ def read_data(directory: Path) -> dict[str, Any]:
     Raises:
       InputError: no checkpoint there.
     """
-    with _newest(directory) as (manager, step):
-        items = ocp.args.Composite(data=ocp.args.JsonRestore())
-        return manager.restore(step, args=items)["data"]
+    args = ocp.args.Composite(data=ocp.args.JsonRestore())
+    with _saved(directory) as manager:
+        items, _ = _newest_whole(manager, lambda step: manager.restore(step, args=args))
+    return items["data"]
 
 
 def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -84,21 +94,25 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
     Raises:
       InputError: no checkpoint there, or it holds another model.
     """
-    with _newest(directory) as (manager, step):
-        _check_shapes(directory, manager.item_metadata(step)["state"], like)
-        like = _placed(like)
-        restore = ocp.args.PyTreeRestore(
-            like,
-            restore_args=ocp.checkpoint_utils.construct_restore_args(like),
-            partial_restore=True,
-        )
-        items = manager.restore(step, args=ocp.args.Composite(state=restore))
+    placed = _placed(like)
+    restore = ocp.args.PyTreeRestore(
+        placed,
+        restore_args=ocp.checkpoint_utils.construct_restore_args(placed),
+        partial_restore=True,
+    )
+    with _saved(directory) as manager:
+
+        def read(step: int) -> dict[str, Any]:
+            _check_shapes(directory, manager.item_metadata(step)["state"], like)
+            return manager.restore(step, args=ocp.args.Composite(state=restore))
+
+        items, step = _newest_whole(manager, read)
     return items["state"], step
 
 
 @contextlib.contextmanager
-def _newest(directory: Path) -> Iterator[tuple[ocp.CheckpointManager, int]]:
-    """A manager that reads, and the newest step."""
+def _saved(directory: Path) -> Iterator[ocp.CheckpointManager]:
+    """A manager that reads a directory in which there is a checkpoint."""
     handlers = {
         "state": ocp.PyTreeCheckpointHandler(),
         "data": ocp.JsonCheckpointHandler(),
@@ -108,10 +122,32 @@ def _newest(directory: Path) -> Iterator[tuple[ocp.CheckpointManager, int]]:
         with ocp.CheckpointManager(
             directory.absolute(), item_handlers=handlers
         ) as manager:
-            if (step := manager.latest_step()) is not None:
-                yield manager, step
+            if manager.all_steps():
+                yield manager
                 return
     raise InputError(f"{directory} holds no checkpoint: train first")
+
+
+def _newest_whole(
+    manager: ocp.CheckpointManager, read: Callable[[int], Any]
+) -> tuple[Any, int]:
+    """What can be read of the newest step of which it can, and that step.
+
+    Damaged ones, by a crash or a failing disk, are passed over with a warning.
+    """
+    errors = []
+    for step in sorted(manager.all_steps(), reverse=True):
+        try:
+            return read(step), step
+        except InputError:
+            raise
+        # Whatever the file system and the decoders of arrays and JSON may raise.
+        except Exception as error:
+            path = Path(str(manager.directory)) / str(step)
+            says = (str(error).splitlines() or [type(error).__name__])[0]
+            errors.append(f"{path} is damaged: {says[:200]}")
+            print(f"{errors[-1]}; passed over", file=sys.stderr)
+    raise InputError(f"no checkpoint that can be read: {'; '.join(errors)}")
 
 
 def _check_shapes(directory: Path, stored: Any, like: dict[str, Any]) -> None:

@@ -95,7 +95,8 @@ def _train(config: ConfigDict) -> None:
     from cl_facenet.train import train
 
     results = train(config, _workdir(config))
-    _show(results, _workdir(config))
+    if results is not None:
+        _show(results, _workdir(config))
 
 
 def _evaluate(config: ConfigDict) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -35,6 +35,10 @@ class MetricsLog:
 
     Going on at `start_step`, rows of later steps are dropped from the file: the steps
     they are of will be done again.
+
+    Attributes:
+      latest: the metrics of the last step that is known.
+      unwritten: those of the steps since the last line, for whoever goes on from here.
     """
 
     def __init__(
@@ -45,10 +49,11 @@ class MetricsLog:
         num_steps: int,
         every_steps: int,
         batch_size: int,
+        unwritten: Sequence[dict[str, float]] = (),
     ) -> None:
         self._every, self._last, self._batch_size = every_steps, num_steps, batch_size
         self._pending: tuple[int, dict[str, Any]] | None = None
-        self._rows: list[dict[str, float]] = []
+        self.unwritten, self._steps = list(unwritten), 0
         self._waited, self._since = 0.0, perf_counter()
         self.latest: dict[str, float] = {}
         kept = [row for row in read_metrics(path) if row["step"] <= start_step]
@@ -87,7 +92,8 @@ class MetricsLog:
         (step, arrays), self._pending = self._pending, None
         self.latest = {name: float(x) for name, x in jax.device_get(arrays).items()}
         _check_finite(step, self.latest)
-        self._rows.append(self.latest)
+        self.unwritten.append(self.latest)
+        self._steps += 1
         if step % self._every == 0 or step == self._last:
             self._write(step)
 
@@ -95,15 +101,17 @@ class MetricsLog:
         now = perf_counter()
         elapsed = now - self._since
         row: dict[str, float] = {"step": step}
-        for name in self._rows[0]:
-            values = np.array([r[name] for r in self._rows])
+        for name in self.unwritten[0]:
+            values = np.array([r[name] for r in self.unwritten])
             if np.isfinite(values).any():  # a ratio may be undefined in every batch
                 row[f"train/{name}"] = float(np.nanmean(values))
-        row["train/photos_per_second"] = len(self._rows) * self._batch_size / elapsed
+        row["train/photos_per_second"] = (
+            len(self.unwritten) * self._batch_size / elapsed
+        )
         row["train/data_wait_share"] = self._waited / elapsed
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
-        self._rows, self._waited, self._since = [], 0.0, now
+        self.unwritten, self._steps, self._waited, self._since = [], 0, 0.0, now
 
 
 def _check_finite(step: int, metrics: Mapping[str, float]) -> None:

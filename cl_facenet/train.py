@@ -25,12 +25,16 @@ from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.evaluate import evaluate, read_published
 from cl_facenet.metrics import MetricsLog
+from cl_facenet.preemption import noticing_preemption
 from cl_facenet.progress import Progress
 from cl_facenet.warm_start import warm_start
 
 
-def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """Trains in `workdir` from its newest checkpoint on, evaluates, returns results.
+
+    None, if SIGTERM has come before the end: the state is saved, and the same call goes
+    on from there.
 
     Raises:
       InputError: unusable data, or a loss that is not finite.
@@ -68,11 +72,12 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     # Not before all of the above is right.
     workdirs.claim(workdir, config.to_dict(), people)
     with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
-        if checkpoints.latest_step is not None:
-            trained_on = checkpoints.read_data()
+        unwritten: list[dict[str, float]] = []
+        if (saved := checkpoints.restore(like=state)) is not None:
+            state, trained_on = saved
             check_data(trained_on, records)
-            state = checkpoints.restore(like=state)
             batches.set_state(trained_on["position"])
+            unwritten = trained_on["unwritten_metrics"]
         start = int(state.step)
         heading = _heading(config, records, split, start, num_steps)
         print(heading, *began_from, sep="\n", file=sys.stderr)
@@ -82,9 +87,15 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
             num_steps=num_steps,
             every_steps=config.log_every_steps,
             batch_size=config.batch_size,
+            unwritten=unwritten,
         )
         progress = Progress(start, num_steps, config.batch_size)
-        with closing(log), closing(progress), closing(batches):
+        with (
+            closing(log),
+            closing(progress),
+            closing(batches),
+            noticing_preemption() as preemption,
+        ):
             for step in range(start + 1, num_steps + 1):
                 with log.waiting_for_data():
                     batch = next(batches)
@@ -93,10 +104,18 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
                     release_memory()
                 log.add(step, metrics, learning_rate=learning_rates[step - 1])
                 progress.show(step, log.latest)
-                if step % config.checkpoint_every_steps == 0 or step == num_steps:
+                due = step % config.checkpoint_every_steps == 0 or step == num_steps
+                if due or preemption.requested:
                     log.flush()  # a loss that is not finite must not be kept
-                    data = data_identity(records) | {"position": batches.get_state()}
+                    data = data_identity(records) | {
+                        "position": batches.get_state(),
+                        "unwritten_metrics": log.unwritten,
+                    }
                     checkpoints.save(step, state, data)
+                if preemption.requested and step < num_steps:
+                    stopped = f"stopped by SIGTERM at step {step} of {num_steps}"
+                    print(f"{stopped}; the same command goes on", file=sys.stderr)
+                    return None
     return evaluate(config, workdir)
 
 

@@ -40,7 +40,6 @@ def test_the_data_behind_the_colon():
         ("seed", -1),
         ("batch_size", 0),
         ("num_epochs", 0),
-        ("checkpoint_every_steps", 15),
         ("data.name", "lfw2"),
         ("data.verification_share", 1.5),
         ("data.heldout_share", -0.1),

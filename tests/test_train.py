@@ -1,7 +1,6 @@
 """A run from the command line: what it writes, how it goes on, how it refuses."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -131,25 +130,38 @@ def run_tiny(workdir, cache, *, seconds_a_step=0.0):
     )
 
 
+def wait_for(process, condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def wait_for_line(process, workdir, step):
+    """Until the metrics of a step are written."""
+    metrics = workdir / "metrics.jsonl"
+    line = f'"step": {step},'
+    wait_for(process, lambda: metrics.exists() and line in metrics.read_text())
+
+
+def saved_steps(workdir):
+    names = (path.name for path in (workdir / "checkpoints").iterdir())
+    return sorted(int(name) for name in names if name.isdigit())
+
+
 def test_killed_and_resumed_is_bit_for_bit_uninterrupted(config, cache, tmp_path):
     """kill -9 between two checkpoints and within an epoch, then the same command."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(config, whole)
 
     process = run_tiny(broken, cache, seconds_a_step=0.2)
-    deadline = time.monotonic() + 120
-    metrics = broken / "metrics.jsonl"
-    while not (metrics.exists() and '"step": 10,' in metrics.read_text()):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
+    wait_for_line(process, broken, step=12)
+    process.kill()
     process.communicate()
     assert not (broken / "results.json").exists()
-    done = max(
-        int(p.name) for p in (broken / "checkpoints").iterdir() if p.name.isdigit()
-    )
-    assert done in (4, 8, 12)
+    done = saved_steps(broken)[-1]
+    assert done in (5, 10, 15)
 
     output, _ = (again := run_tiny(broken, cache)).communicate(timeout=120)
     assert again.returncode == 0, output
@@ -157,6 +169,67 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(config, cache, tmp_path
     assert_same_runs(whole, broken, config)
     results = [(d / "results.json").read_text() for d in (whole, broken)]
     assert results[0] == results[1]
+
+
+def test_asked_to_end_it_saves_and_nothing_is_different_in_the_end(
+    config, cache, tmp_path
+):
+    """SIGTERM, as before a machine is taken away: also within a line of metrics."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+
+    for step in (6, 14):
+        process = run_tiny(broken, cache, seconds_a_step=0.2)
+        wait_for_line(process, broken, step)
+        asked = time.monotonic()
+        process.terminate()
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        assert time.monotonic() - asked < 10
+        done = saved_steps(broken)[-1]
+        assert f"stopped by SIGTERM at step {done} of 22" in output
+        assert not (broken / "results.json").exists()
+
+    output, _ = (again := run_tiny(broken, cache)).communicate(timeout=120)
+    assert again.returncode == 0, output
+    assert f"steps {done} to 22" in output
+    assert_same_runs(whole, broken, config)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "garbled", "lost"])
+def test_a_damaged_checkpoint_is_passed_over(config, tmp_path, capsys, damage):
+    """For the one before it, by a warning that names it; the end is the same."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(config, whole)
+    train(config, broken)
+    *_, before, last = saved_steps(broken)
+    (broken / "results.json").unlink()
+    files = [p for p in (broken / "checkpoints" / str(last)).rglob("*") if p.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = largest.read_bytes()
+    if damage == "cut short":
+        largest.write_bytes(content[: len(content) // 2])
+    elif damage == "garbled":
+        largest.write_bytes(bytes(b ^ 0x55 for b in content))
+    else:
+        largest.unlink()
+    capsys.readouterr()
+    train(config, broken)
+    says = capsys.readouterr().err
+    assert f"checkpoints/{last} is damaged" in says
+    assert f"steps {before} to {last}" in says
+    assert saved_steps(broken) == [before, last]
+    assert_same_runs(whole, broken, config)
+
+
+def test_no_checkpoint_that_can_be_read_is_an_error(config, tmp_path):
+    train(config, tmp_path)
+    (tmp_path / "results.json").unlink()
+    for path in (tmp_path / "checkpoints").rglob("*"):
+        if path.is_file():
+            path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"no checkpoint that can be read: .*/22 is"):
+        train(config, tmp_path)
 
 
 def test_a_workdir_of_another_config_is_refused(config, tmp_path):
@@ -196,9 +269,7 @@ def test_a_run_can_be_evaluated_before_its_end_and_goes_on(config, cache, tmp_pa
     whole, halted = tmp_path / "whole", tmp_path / "halted"
     train(config, whole)
     process = run_tiny(halted, cache, seconds_a_step=0.2)
-    while not (halted / "checkpoints" / "4").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
+    wait_for(process, (halted / "checkpoints" / "5").exists)
     process.kill()
     process.communicate()
     results = evaluate(config, halted)
