@@ -149,7 +149,7 @@ def test_killed_and_resumed_it_ends_as_if_never_stopped(
     shutil.rmtree(source)
     train(config, tmp_path / "broken")
     heading = capsys.readouterr().err
-    assert "steps 4 to 10" in heading
+    assert "steps 5 to 10" in heading
     assert "init_from" not in heading
     runs = tmp_path / "whole", tmp_path / "broken"
     assert_same(*(body_of(run, config) for run in runs))
