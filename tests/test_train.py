@@ -73,9 +73,9 @@ def assert_same_runs(one, other, config):
     assert rows == other_rows
 
 
-def test_a_run_writes_what_the_contract_says(config, tmp_path):
-    results = train(config, tmp_path / "run")
-    assert {p.name for p in (tmp_path / "run").iterdir()} == {
+def test_a_run_writes_what_the_contract_says(whole):
+    results = json.loads((whole / "results.json").read_text())
+    assert {p.name for p in whole.iterdir()} == {
         "config.json",
         "people.json",
         "metrics.jsonl",
@@ -83,9 +83,8 @@ def test_a_run_writes_what_the_contract_says(config, tmp_path):
         "results.json",
         "report",
     }
-    assert json.loads((tmp_path / "run/results.json").read_text()) == results
-    assert json.loads((tmp_path / "run/config.json").read_text())["batch_size"] == 6
-    assert (tmp_path / "run/report/index.html").exists()
+    assert json.loads((whole / "config.json").read_text())["batch_size"] == 6
+    assert (whole / "report/index.html").exists()
     num_steps = 4 * 4 * 8 // 6 + 1  # 4 people x 4 photos x 8 epochs, 6 a batch
     assert results["step"] == num_steps
     assert set(results["classification"]) == {
@@ -99,15 +98,14 @@ def test_a_run_writes_what_the_contract_says(config, tmp_path):
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
     data = results["data"]
     assert len(data["train_people"]) == 4
-    counts = json.loads((tmp_path / "run/people.json").read_text())
+    counts = json.loads((whole / "people.json").read_text())
     assert counts == dict.fromkeys(data["train_people"], 4)
     assert len(data["unseen_people"]) == 2
     assert not set(data["train_people"]) & set(data["unseen_people"])
 
 
-def test_metrics_are_means_of_every_interval(config, tmp_path):
-    train(config, tmp_path)
-    rows = read_metrics(tmp_path / "metrics.jsonl")
+def test_metrics_are_means_of_every_interval(whole):
+    rows = read_metrics(whole / "metrics.jsonl")
     assert [row["step"] for row in rows] == [*range(2, 23, 2)]
     expected = {
         *("loss", "identity_loss", "center_loss", "accuracy", "center_gradient_share"),
@@ -120,20 +118,19 @@ def test_metrics_are_means_of_every_interval(config, tmp_path):
         assert row["train/loss"] == pytest.approx(terms, rel=1e-5)
 
 
-def test_the_same_config_gives_the_same_run(config, tmp_path):
-    for name in ("one", "other"):
-        train(config, tmp_path / name)
-    assert_same_runs(tmp_path / "one", tmp_path / "other", config)
-
-
-def test_a_finished_run_says_so_and_changes_nothing(config, tmp_path, capsys):
+def test_the_same_config_gives_the_same_run(config, whole, tmp_path):
+    """And what `train` returns is what it writes."""
     results = train(config, tmp_path)
-    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    assert train(config, tmp_path) == results
+    assert json.loads((tmp_path / "results.json").read_text()) == results
+    assert_same_runs(whole, tmp_path, config)
+
+
+def test_a_finished_run_says_so_and_changes_nothing(config, whole, capsys):
+    before = {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()}
+    results = json.loads((whole / "results.json").read_text())
+    assert train(config, whole) == results
     assert "is finished: nothing to train" in capsys.readouterr().err
-    assert {
-        p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()
-    } == before
+    assert {p: p.stat().st_mtime_ns for p in whole.rglob("*") if p.is_file()} == before
 
 
 def run_tiny(workdir, cache, *, seconds_a_step=0.0):
@@ -195,17 +192,16 @@ def test_asked_to_end_it_saves_and_nothing_is_different_in_the_end(
 ):
     """SIGTERM, as before a machine is taken away: also within a line of metrics."""
     broken = tmp_path / "broken"
-    for step in (6, 14):
-        process = run_tiny(broken, cache, seconds_a_step=0.2)
-        wait_for_line(process, broken, step)
-        asked = time.monotonic()
-        process.terminate()
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, output
-        assert time.monotonic() - asked < 10
-        done = saved_steps(broken)[-1]
-        assert f"stopped by SIGTERM at step {done} of 22" in output
-        assert not (broken / "results.json").exists()
+    process = run_tiny(broken, cache, seconds_a_step=0.2)
+    wait_for_line(process, broken, step=6)
+    asked = time.monotonic()
+    process.terminate()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert time.monotonic() - asked < 10
+    done = saved_steps(broken)[-1]
+    assert f"stopped by SIGTERM at step {done} of 22" in output
+    assert not (broken / "results.json").exists()
 
     output, _ = (again := run_tiny(broken, cache)).communicate(timeout=120)
     assert again.returncode == 0, output
@@ -338,11 +334,11 @@ def test_balanced_batches_and_published_curves(config, tmp_path):
     assert {row["train/people_per_batch"] for row in rows} == {3.0}
 
 
-def test_a_machine_s_own_keys_may_change(config, tmp_path):
-    train(config, tmp_path / "run")
+def test_a_machine_s_own_keys_may_change(config, whole, tmp_path):
+    run = shutil.copytree(whole, tmp_path / "run")
     config.data.num_threads = 1
     config.data.cache_dir = str(tmp_path / "other cache")
-    assert evaluate(config, tmp_path / "run")["step"] == 22
+    assert evaluate(config, run)["step"] == 22
 
 
 def test_nobody_for_verification_and_nothing_held_out(config, tmp_path):
