@@ -59,7 +59,9 @@ class Checkpoints:
         for step in self._manager.all_steps():
             if step > whole:
                 self._manager.delete(step)
-        return items["state"], items["data"]
+        # Bound to no device, as a new state is: the step would be compiled anew for one
+        # that is.
+        return jax.device_put(jax.device_get(items["state"])), items["data"]
 
 
 def is_saved(directory: Path) -> bool:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import jax
@@ -14,7 +15,7 @@ import pytest
 from faces import folder_of_faces
 from tiny import TINY, tiny_config
 
-from cl_facenet.checkpoint import restore_parts
+from cl_facenet.checkpoint import Checkpoints, restore_parts
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluate import evaluate
 from cl_facenet.losses import LOSSES, Loss
@@ -46,15 +47,23 @@ def whole(cache, tmp_path_factory):
     return workdir
 
 
-def state_of(workdir, config):
-    """All arrays of the newest checkpoint."""
+def fresh_state(config):
     from cl_facenet.build import build_model, build_optimizer, build_state
     from cl_facenet.dataset import build_data
 
     _, split = build_data(config)
     model = build_model(config, len(split.train_people))
     tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
-    like = build_state(config, model, tx)
+    return build_state(config, model, tx)
+
+
+def pairs_of_leaves(one, other):
+    return zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+
+
+def state_of(workdir, config):
+    """All arrays of the newest checkpoint."""
+    like = fresh_state(config)
     names = ("params", "batch_stats", "opt_state", "center_state", "step")
     parts = {name: getattr(like, name) for name in names}
     return restore_parts(workdir / "checkpoints", parts)
@@ -252,6 +261,16 @@ def test_no_checkpoint_that_can_be_read_is_an_error(config, whole, tmp_path):
     with pytest.raises(InputError, match=r"no checkpoint that can be read: .*/22 is"):
         train(config, broken)
     gc.collect()
+
+
+def test_going_on_compiles_no_other_step(config, whole, tmp_path):
+    """A restored state is as a new one: for what is bound to a device it is another."""
+    checkpoints = shutil.copytree(whole / "checkpoints", tmp_path / "checkpoints")
+    like = fresh_state(config)
+    with closing(Checkpoints(checkpoints)) as opened:
+        restored, _ = opened.restore(like=like)
+    bound = [(x.committed, y.committed) for x, y in pairs_of_leaves(like, restored)]
+    assert set(bound) == {(False, False)}
 
 
 def test_a_workdir_of_another_config_is_refused(config, tmp_path):
