@@ -1,6 +1,5 @@
 """From a config to the parts of a run: network, optimizer, step, batches."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grain
@@ -63,13 +62,6 @@ def build_optimizer(
     return optimizer, np.asarray(jax.jit(jax.vmap(schedule))(np.arange(num_steps)))
 
 
-def build_state(
-    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
-) -> TrainState:
-    """The train state at step 0."""
-    return _state_creator(config, model, tx)()
-
-
 def build_start(
     config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
 ) -> tuple[TrainState, TrainStep]:
@@ -78,7 +70,8 @@ def build_start(
     They are made at the same time: one core compiles what makes the state while the
     other traces the step, which is Python's work.
     """
-    create = _state_creator(config, model, tx)
+    rule = RULES[config.center.rule]
+    create = make_create_state(model, tx, rule, config.data.image_size, config.seed)
     train_step = build_train_step(config, model, tx)
     batch_like = abstract_batch(config.batch_size, config.data.image_size)
     with no_garbage_collection(), ThreadPoolExecutor(max_workers=1) as beside:
@@ -86,13 +79,6 @@ def build_start(
         creating = beside.submit(create)
         train_step.lower(state_like, batch_like)
         return creating.result(), train_step
-
-
-def _state_creator(
-    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
-) -> Callable[[], TrainState]:
-    rule = RULES[config.center.rule]
-    return make_create_state(model, tx, rule, config.data.image_size, config.seed)
 
 
 def build_train_step(

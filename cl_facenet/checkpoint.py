@@ -39,7 +39,7 @@ class Checkpoints:
         self._manager.save(step, args=items)
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The newest state that can be read, placed as `like`, and the data with it.
+        """The newest state that can be read, shaped like `like`, and the data with it.
 
         None where nothing has been saved. Newer ones, that cannot be read, are removed:
         their steps will be done, and saved, again.

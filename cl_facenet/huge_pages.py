@@ -5,7 +5,9 @@ import platform
 import sys
 from pathlib import Path
 
-_SETTING = "GLIBC_TUNABLES"
+# What a process has to be started with: glibc's allocator then asks for them.
+ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+
 _KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -17,13 +19,15 @@ def restart_with_huge_pages() -> None:
     anything else runs, so that a process cannot change its own. Whoever has set
     GLIBC_TUNABLES is left alone, and so are systems where there is nothing to ask for.
     """
-    if _SETTING in os.environ or platform.libc_ver()[0] != "glibc":
+    if (
+        not ENVIRONMENT.keys().isdisjoint(os.environ)
+        or platform.libc_ver()[0] != "glibc"
+    ):
         return
     try:
         on_request = "[madvise]" in _KERNEL.read_text()
     except OSError:  # a kernel without them, or a container that hides it
         return
     if on_request:
-        environment = os.environ | {_SETTING: "glibc.malloc.hugetlb=1"}
         command = [sys.executable, *sys.orig_argv[1:]]
-        os.execve(sys.executable, command, environment)
+        os.execve(sys.executable, command, os.environ | ENVIRONMENT)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from cl_facenet.errors import InputError
+from cl_facenet.whole_files import write_whole
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -57,9 +58,7 @@ class MetricsLog:
         self._waited, self._since = 0.0, perf_counter()
         self.latest: dict[str, float] = {}
         kept = [row for row in read_metrics(path) if row["step"] <= start_step]
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        partial.replace(path)
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
         self._file = path.open("a")
 
     def close(self) -> None:

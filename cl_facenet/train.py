@@ -104,15 +104,16 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
                     release_memory()
                 log.add(step, metrics, learning_rate=learning_rates[step - 1])
                 progress.show(step, log.latest)
+                stopping = preemption.requested  # read once: it may come at any time
                 due = step % config.checkpoint_every_steps == 0 or step == num_steps
-                if due or preemption.requested:
+                if due or stopping:
                     log.flush()  # a loss that is not finite must not be kept
                     data = data_identity(records) | {
                         "position": batches.get_state(),
                         "unwritten_metrics": log.unwritten,
                     }
                     checkpoints.save(step, state, data)
-                if preemption.requested and step < num_steps:
+                if stopping and step < num_steps:
                     stopped = f"stopped by SIGTERM at step {step} of {num_steps}"
                     print(f"{stopped}; the same command goes on", file=sys.stderr)
                     return None

@@ -5,22 +5,20 @@ metrics.jsonl, checkpoints/, results.json, report/index.html.
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.whole_files import write_whole
 
 # Keys that may differ when a run goes on: they change nothing that is computed.
 FREE_TO_DIFFER = ("data.cache_dir", "data.num_threads", "report.published_roc")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes whole or not at all: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(partial, path)
+    """Writes whole or not at all."""
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def is_run(workdir: Path) -> bool:

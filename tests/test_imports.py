@@ -25,7 +25,7 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models"),
     ("params", "compiling", "prng"),
-    ("errors", "user_cache", "huge_pages", "preemption"),
+    ("errors", "user_cache", "whole_files", "huge_pages", "preemption"),
 )
 
 

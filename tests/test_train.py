@@ -48,13 +48,13 @@ def whole(cache, tmp_path_factory):
 
 
 def fresh_state(config):
-    from cl_facenet.build import build_model, build_optimizer, build_state
+    from cl_facenet.build import build_model, build_optimizer, build_start
     from cl_facenet.dataset import build_data
 
     _, split = build_data(config)
     model = build_model(config, len(split.train_people))
     tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
-    return build_state(config, model, tx)
+    return build_start(config, model, tx)[0]
 
 
 def pairs_of_leaves(one, other):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tiny import TINY, tiny_config
 
-from cl_facenet.build import build_model, build_optimizer, build_state
+from cl_facenet.build import build_model, build_optimizer, build_start
 from cl_facenet.checkpoint import Checkpoints, restore_parts
 from cl_facenet.dataset import build_data, data_identity
 from cl_facenet.errors import InputError, UsageError
@@ -52,7 +52,7 @@ def fresh(config):
     records, split = build_data(config)
     tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
     model = build_model(config, len(split.train_people))
-    state = build_state(config, model, tx)
+    state, _ = build_start(config, model, tx)
     return state, {
         "model": config.model,
         "data": data_identity(records),

@@ -26,6 +26,7 @@ from cl_facenet.evaluation.figures import (
 from cl_facenet.evaluation.identification import Identification
 from cl_facenet.evaluation.published import Curve
 from cl_facenet.evaluation.verification import Verification
+from cl_facenet.whole_files import write_whole
 
 DPI = 144
 
@@ -86,9 +87,9 @@ def write_report(
         embedding_map=embedding_map,
         sizes=sizes,
     )
-    partial = directory / "index.html.partial"
-    partial.write_text(page, encoding="utf-8", errors="replace")
-    return partial.replace(directory / "index.html")
+    path = directory / "index.html"
+    write_whole(path, page.encode(errors="replace"))
+    return path
 
 
 def _template() -> jinja2.Template:

@@ -14,15 +14,20 @@ from cl_facenet.export.products import scale, shift
 from cl_facenet.export.windows import add
 
 
-def _add(a: Value, b: Value) -> Node:
-    match a, b:
-        case Node(), Node():
-            return add(a, b)
-        case Node(), np.ndarray():
-            return shift(a, b)
-        case np.ndarray(), Node():
-            return shift(b, a)
-    return node("Add", a, b)
+def _commutative(
+    with_constant: Callable[[Node, np.ndarray], Node], nodes: Callable[..., Node]
+) -> Callable[[Value, Value], Node]:
+    """A translation by what the operands are, one of them a node at least."""
+
+    def translate(a: Value, b: Value) -> Node:
+        match a, b:
+            case Node(), np.ndarray():
+                return with_constant(a, b)
+            case np.ndarray(), Node():
+                return with_constant(b, a)
+        return nodes(a, b)
+
+    return translate
 
 
 def _sub(a: Value, b: Value) -> Node:
@@ -35,15 +40,6 @@ def _sub(a: Value, b: Value) -> Node:
         ) if x is y:
             return node("PRelu", x, slope)
     return node("Sub", a, b)
-
-
-def _mul(a: Value, b: Value) -> Node:
-    match a, b:
-        case Node(), np.ndarray():
-            return scale(a, b)
-        case np.ndarray(), Node():
-            return scale(b, a)
-    return node("Mul", a, b)
 
 
 def _div(a: Value, b: Value) -> Node:
@@ -81,11 +77,11 @@ def _select(where: Value, no: Value, yes: Value) -> Node:
 
 
 ELEMENTWISE: dict[str, Callable[..., Node]] = {
-    "add": _add,
+    "add": _commutative(shift, add),
     "div": _div,
     "gt": partial(node, "Greater"),
     "max": _max,
-    "mul": _mul,
+    "mul": _commutative(scale, partial(node, "Mul")),
     "neg": partial(node, "Neg"),
     "rsqrt": _rsqrt,
     "select_n": _select,

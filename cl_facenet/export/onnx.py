@@ -2,7 +2,6 @@
 
 import json
 import os
-from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError
 from cl_facenet.export.graph import graph_proto
 from cl_facenet.export.tracing import trace
+from cl_facenet.whole_files import write_whole
 
 if TYPE_CHECKING:
     import onnx
@@ -91,7 +91,12 @@ def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
             f"{path} is not written: onnxruntime's embeddings differ from JAX's by "
             f"{difference:.1e}, more than {TOLERANCE:.0e}"
         )
-    _write(path, content)
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}); choose another place"
+        ) from error
     return difference
 
 
@@ -120,20 +125,6 @@ def _check_place(path: Path) -> None:
         raise InputError(f"{path} is a folder: name a file in it")
     if not os.path.isdir(path.parent):
         raise InputError(f"{path.parent}: no such folder; make it first")
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}); choose another place"
-        ) from error
-    finally:
-        with suppress(OSError):  # it mostly has its name by now
-            partial.unlink()
 
 
 def _packages() -> tuple[Any, Any]:

@@ -4,7 +4,6 @@ Parameters have their own paths as names, trunk/stem_7x7/conv/kernel; batch stat
 have batch_stats/ in front of theirs.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.numpy import load_file, save
 
 from cl_facenet.errors import InputError
 from cl_facenet.params import leaves, nested
+from cl_facenet.whole_files import write_whole
 
 _STATS = "batch_stats/"
 
@@ -24,9 +24,7 @@ def write_variables(path: Path, variables: Mapping[str, Any]) -> None:
     params, stats = leaves(variables["params"]), leaves(variables["batch_stats"])
     arrays = dict(params) | {_STATS + name: array for name, array in stats}
     content = save({name: np.ascontiguousarray(x) for name, x in arrays.items()})
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    write_whole(path, content)
 
 
 def is_own(names: Iterable[str]) -> bool:

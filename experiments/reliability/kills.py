@@ -10,9 +10,7 @@ of the first, bit for bit; if kills are left, one more training is begun.
 
 import argparse
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +91,7 @@ def kill_and_resume(workdir: Path, kills: int, rng: random.Random) -> list[dict]
                 return killed
             raise SystemExit(f"{workdir} ended by itself: see its log")
         except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
         saved, line = steps(workdir)
         killed.append({"seconds": after, "saved": saved, "metrics": line})

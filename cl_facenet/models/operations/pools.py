@@ -123,8 +123,8 @@ def _to_winners_of_all(
     winners = windows_along(
         jnp.pad(winner, border, constant_values=-1), axis, window, 1
     )
-    pairs = zip(reversed(grads), reversed(winners), strict=True)
-    won = [jnp.where(w == place, g, 0) for place, (g, w) in enumerate(pairs)]
+    by_place = zip(reversed(grads), reversed(winners), strict=True)
+    won = [jnp.where(w == place, g, 0) for place, (g, w) in enumerate(by_place)]
     return sum(won, start=jnp.zeros(()))
 
 
