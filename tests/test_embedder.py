@@ -13,6 +13,7 @@ from tiny import TINY, tiny_config
 import cl_facenet
 from cl_facenet.build import build_model
 from cl_facenet.checkpoint import restore_parts
+from cl_facenet.compiling import jit
 from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
@@ -43,7 +44,7 @@ def test_the_embedding_is_the_trained_model_s_to_the_last_bit(run, embedder):
     like = abstract_variables(model, config.data.image_size)
     state, _ = restore_parts(workdir / "checkpoints", like)
     images = records.images(range(16))
-    outputs = jax.jit(lambda v, x: model.apply(v, unit_range(x)))(state, images)
+    outputs = jit(lambda v, x: model.apply(v, unit_range(x)))(state, images)
     np.testing.assert_array_equal(embedder(images), outputs["embedding"])
     assert "logits" in outputs
 
