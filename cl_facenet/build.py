@@ -1,6 +1,7 @@
 """From a config to the parts of a run: network, optimizer, step, batches."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import grain
 import jax
@@ -15,12 +16,23 @@ from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.losses import LOSSES
+from cl_facenet.memory import check_room, state_bytes, step_bytes
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
+from cl_facenet.sharding import (
+    Layout,
+    make_layout,
+    own_rows,
+    put_batch,
+    room_for,
+    spare_columns,
+)
 from cl_facenet.state import (
+    ONE_DEVICE,
     TrainState,
     TrainStep,
     abstract_batch,
+    abstract_state,
     make_create_state,
     make_train_step,
 )
@@ -32,10 +44,21 @@ def count_steps(config: ConfigDict, split: Split) -> int:
     return num_batches(num_photos, config.batch_size, config.num_epochs)
 
 
-def build_model(config: ConfigDict, num_classes: int) -> FaceNet:
+def build_model(
+    config: ConfigDict, num_classes: int, layout: Layout = ONE_DEVICE
+) -> FaceNet:
     """The config's network for `num_classes` people, with the head of its loss."""
-    head = LOSSES[config.loss.name].head
-    return create_model(**config.model, num_classes=num_classes, head=head)
+    return create_model(
+        **config.model,
+        num_classes=num_classes,
+        head=LOSSES[config.loss.name].head,
+        spare_columns=spare_columns(layout, num_classes),
+    )
+
+
+def build_layout(config: ConfigDict) -> Layout:
+    """How the config's training is spread over the devices there are."""
+    return make_layout(**config.parallel)
 
 
 def build_optimizer(
@@ -62,27 +85,56 @@ def build_optimizer(
     return optimizer, np.asarray(jax.jit(jax.vmap(schedule))(np.arange(num_steps)))
 
 
-def build_start(
-    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
-) -> tuple[TrainState, TrainStep]:
-    """The train state at step 0, and the jitted step, traced for it already.
+class Start(NamedTuple):
+    """What a training begins with.
 
-    They are made at the same time: one core compiles what makes the state while the
-    other traces the step, which is Python's work.
+    Attributes:
+      state: the train state at step 0.
+      step: the train step, compiled for it.
+      memory: a line on what they take.
+    """
+
+    state: TrainState
+    step: TrainStep
+    memory: str
+
+
+def build_start(
+    config: ConfigDict,
+    model: FaceNet,
+    tx: optax.GradientTransformation,
+    layout: Layout = ONE_DEVICE,
+) -> Start:
+    """The state at step 0 and the compiled step, made at the same time.
+
+    One core compiles what makes the state while the other traces the step, which is
+    Python's work.
+
+    Raises:
+      InputError: they take more memory than a device has.
     """
     rule = RULES[config.center.rule]
-    create = make_create_state(model, tx, rule, config.data.image_size, config.seed)
-    train_step = build_train_step(config, model, tx)
-    batch_like = abstract_batch(config.batch_size, config.data.image_size)
+    size = config.data.image_size
+    create = make_create_state(model, tx, rule, size, config.seed, layout)
+    train_step = build_train_step(config, model, tx, layout)
+    room = room_for(layout, config.batch_size, config.micro_batches)
+    device = jax.local_devices()[0]
     with no_garbage_collection(), ThreadPoolExecutor(max_workers=1) as beside:
-        state_like = jax.eval_shape(create)
+        state_like = abstract_state(create, layout)
+        needed = state_bytes(state_like)
+        check_room(needed, device)
         creating = beside.submit(create)
-        train_step.lower(state_like, batch_like)
-        return creating.result(), train_step
+        batch_like = abstract_batch(room, size, layout)
+        program = train_step.lower(state_like, batch_like).compile()
+    needed["logits, maps and gradients"] = step_bytes(program)
+    return Start(creating.result(), program, check_room(needed, device))
 
 
 def build_train_step(
-    config: ConfigDict, model: FaceNet, tx: optax.GradientTransformation
+    config: ConfigDict,
+    model: FaceNet,
+    tx: optax.GradientTransformation,
+    layout: Layout = ONE_DEVICE,
 ) -> TrainStep:
     """The config's jitted train step."""
     return make_train_step(
@@ -95,13 +147,18 @@ def build_train_step(
         center_alpha=config.center.alpha,
         center_on=config.center.on,
         seed=config.seed,
+        micro_batches=config.micro_batches,
+        class_share=config.loss.class_share,
+        skip_bad=config.max_bad_steps > 0,
+        layout=layout,
     )
 
 
 def build_batches(
-    config: ConfigDict, records: Records, split: Split
+    config: ConfigDict, records: Records, split: Split, layout: Layout = ONE_DEVICE
 ) -> grain.DatasetIterator[Batch]:
-    """The training batches, augmented as the config says."""
+    """The training batches, augmented as the config says, on the layout's devices."""
+    room = room_for(layout, config.batch_size, config.micro_batches)
     return train_batches(
         records,
         split.train_indices,
@@ -112,4 +169,6 @@ def build_batches(
         seed=config.seed,
         augment=Augment(**config.data.augment),
         num_threads=config.data.num_threads,
+        rows=own_rows(layout, room),
+        place=lambda batch: put_batch(layout, batch, room),
     )

@@ -33,24 +33,22 @@ class Checkpoints:
         # A copy: the next train step is given `state` and may write over its buffers
         # while they are still on their way to the disk.
         items = ocp.args.Composite(
-            state=ocp.args.StandardSave(jax.tree.map(jnp.copy, state)),
+            state=ocp.args.PyTreeSave(jax.tree.map(jnp.copy, state)),
             data=ocp.args.JsonSave(data),
         )
         self._manager.save(step, args=items)
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
-        """The newest state that can be read, shaped like `like`, and the data with it.
+        """The newest state that can be read, like `like`, and the data with it.
 
-        None where nothing has been saved. Newer ones, that cannot be read, are removed:
-        their steps will be done, and saved, again.
+        It may have been saved on other devices, and with other spare columns than
+        `like` has. None where nothing has been saved. Newer ones, that cannot be read,
+        are removed: their steps will be done, and saved, again.
 
         Raises:
           InputError: something has, and none of it can be read.
         """
-        args = ocp.args.Composite(
-            state=ocp.args.StandardRestore(_placed(like)),
-            data=ocp.args.JsonRestore(),
-        )
+        args = ocp.args.Composite(state=_reading(like), data=ocp.args.JsonRestore())
         if not self._manager.all_steps():
             return None
         items, whole = _newest_whole(
@@ -59,9 +57,10 @@ class Checkpoints:
         for step in self._manager.all_steps():
             if step > whole:
                 self._manager.delete(step)
-        # Bound to no device, as a new state is: the step would be compiled anew for one
-        # that is.
-        return jax.device_put(jax.device_get(items["state"])), items["data"]
+        state = items["state"]
+        if jax.device_count() == 1:  # bound to no device, as a new state is
+            state = jax.device_put(jax.device_get(state))
+        return state, items["data"]
 
 
 def is_saved(directory: Path) -> bool:
@@ -96,17 +95,16 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
     Raises:
       InputError: no checkpoint there, or it holds another model.
     """
-    placed = _placed(like)
-    restore = ocp.args.PyTreeRestore(
-        placed,
-        restore_args=ocp.checkpoint_utils.construct_restore_args(placed),
-        partial_restore=True,
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), like
     )
     with _saved(directory) as manager:
 
         def read(step: int) -> dict[str, Any]:
             _check_shapes(directory, manager.item_metadata(step)["state"], like)
-            return manager.restore(step, args=ocp.args.Composite(state=restore))
+            args = ocp.args.Composite(state=_reading(like, partial_restore=True))
+            return manager.restore(step, args=args)
 
         items, step = _newest_whole(manager, read)
     return items["state"], step
@@ -121,8 +119,16 @@ def _saved(directory: Path) -> Iterator[ocp.CheckpointManager]:
     }
     # Orbax would make a directory that is not there.
     if directory.is_dir():
+        # Each process reads what it wants, when it wants it.
+        process = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            process, {process}, barrier_sync_key_prefix=f"reader{process}"
+        )
+        options = ocp.CheckpointManagerOptions(
+            create=False, multiprocessing_options=alone
+        )
         with ocp.CheckpointManager(
-            directory.absolute(), item_handlers=handlers
+            directory.absolute(), item_handlers=handlers, options=options
         ) as manager:
             if manager.all_steps():
                 yield manager
@@ -176,9 +182,19 @@ def _has_shape(leaf: Any) -> bool:
     return hasattr(leaf, "shape")
 
 
-def _placed(tree: Any) -> Any:
-    """Abstract arrays like `tree`'s, on the default device wherever they were saved."""
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), tree
+def _reading(like: Any, **options: Any) -> ocp.args.PyTreeRestore:
+    """How to read arrays like these, to where these are.
+
+    Theirs are the shapes: of people there may be spare rows and columns behind, zeros,
+    which are left out or added.
+    """
+    return ocp.args.PyTreeRestore(
+        like,
+        restore_args=jax.tree.map(
+            lambda x: ocp.ArrayRestoreArgs(
+                sharding=x.sharding, global_shape=x.shape, dtype=x.dtype, strict=False
+            ),
+            like,
+        ),
+        **options,
     )

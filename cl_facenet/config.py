@@ -13,6 +13,7 @@ from cl_facenet.errors import InputError, UsageError
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model
 from cl_facenet.optimizers import OPTIMIZERS, SCHEDULES
+from cl_facenet.sharding import MODES
 
 BIG = 2**31 - 1
 
@@ -28,9 +29,15 @@ def base(data: str = "orl") -> ConfigDict:
         {
             "seed": 0,  # of the parameters, the split, the order and the augmentation
             "batch_size": 32,  # photos
+            # Parts that a batch goes through the network in, one after another, where
+            # the memory does not hold it whole; statistics are of the parts then.
+            "micro_batches": 1,
             "num_epochs": 32,  # times that every training photo is seen
             "log_every_steps": 10,
             "checkpoint_every_steps": 100,
+            # Steps in a row with a loss or gradient that is not finite to leave out,
+            # with a warning, before training stops.
+            "max_bad_steps": 0,
             # Whose trunk and embedding to begin with: a run's directory, a folder of
             # OpenFace's CSV files, or a .safetensors file; "": random ones.
             "init_from": "",
@@ -72,12 +79,17 @@ def base(data: str = "orl") -> ConfigDict:
                 "embedding_size": 128,
                 "dropout": 0.0,  # of the trunk's outputs, in training
                 "logit_scale": 8.0,  # unit embeddings times this enter the classifier
+                "dtype": "float32",  # of the trunk's maps; or bfloat16
+                "remat": False,  # compute blocks anew for the gradient; less memory
             },
             "loss": {
                 # softmax, mse, arcface, cosface, sphereface, triplet_semi_hard,
                 # triplet_batch_hard or triplet_any_violator
                 "name": "softmax",
                 "margin": placeholder(float),  # None: the loss's own, if it has one
+                # Of the people, in every step's classifier: those of the batch, and
+                # others drawn at random; 1: all.
+                "class_share": 1.0,
             },
             "center": {
                 # Whose: paper, caffe_face, sandberg, pytorch, dl4j or dl4j_zoo.
@@ -98,6 +110,14 @@ def base(data: str = "orl") -> ConfigDict:
                 "warmup_epochs": 2.0,
                 "decay_epochs": (),  # of schedule `step`: when to multiply by ...
                 "decay_factor": 0.1,  # ... this
+            },
+            "parallel": {
+                # jit: one program for the whole batch, which XLA splits over devices;
+                # pmap: a program a device, which talk to each other.
+                "mode": "jit",
+                "model_axis": 1,  # devices that classes are split over; of jit
+                # Statistics of the whole batch, not of each device's part; pmap only.
+                "sync_batch_norm": True,
             },
             # Files of points, to be drawn beside the ROC.
             "report": {"published_roc": ()},
@@ -136,11 +156,15 @@ def validate(config: ConfigDict) -> None:
     ):
         _between(config, key, 1, BIG)
     _between(config, "seed", 0, BIG)
+    _between(config, "micro_batches", 1, config.batch_size)
+    _between(config, "max_bad_steps", 0, BIG)
     _validate_data(config)
     _between(config, "model.embedding_size", 1, BIG)
     _between(config, "model.logit_scale", 1e-6, BIG)
     _between(config, "model.dropout", 0, 0.99)
     _validate_loss(config)
+    _between(config, "loss.class_share", 1e-9, 1)
+    _validate_parallel(config)
     _between(config, "center.weight", 0, BIG)
     _between(config, "center.alpha", 0, 1)
     _choice(config, "center.on", "embedding", "features")
@@ -166,10 +190,31 @@ def _validate_loss(config: ConfigDict) -> None:
         _between(config, "loss.margin", 0, BIG)
     elif margin is not None:
         raise UsageError(f"loss.margin is {margin}: {name} has no margin, leave it out")
+    if loss.head is None and config.loss.class_share < 1:
+        raise UsageError(
+            f"loss.class_share is {config.loss.class_share}: {name} has no classifier, "
+            "leave it out"
+        )
     if loss.head is None and config.data.photos_per_person < 2:
         raise UsageError(
             f"loss.name is {name}: triplets need two photos of a person in a batch, "
             "set data.photos_per_person to 2 or more"
+        )
+
+
+def _validate_parallel(config: ConfigDict) -> None:
+    parallel = config.parallel
+    _choice(config, "parallel.mode", *MODES)
+    _between(config, "parallel.model_axis", 1, BIG)
+    if parallel.mode == "pmap" and parallel.model_axis > 1:
+        raise UsageError(
+            f"parallel.model_axis is {parallel.model_axis}: with parallel.mode=pmap "
+            "every device has all classes, choose jit or leave it out"
+        )
+    if parallel.mode == "jit" and not parallel.sync_batch_norm:
+        raise UsageError(
+            "parallel.sync_batch_norm is False: with parallel.mode=jit statistics are "
+            "of the whole batch, choose pmap or leave it out"
         )
 
 

@@ -40,6 +40,7 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
             verification_share=data.verification_share,
             **settings,
         )
+    split.check()
     found = len(split.train_people)
     if data.num_classes not in (None, found):
         raise InputError(

@@ -22,6 +22,15 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the run; default runs/<config>-<data>"
 )
+_HOSTS = flags.DEFINE_list(
+    "hosts", [], "Train in a process on each of these machines; the first: NAME[:PORT]"
+)
+_PROCESS_ID = flags.DEFINE_integer(
+    "process_id", None, "Which of --hosts this is, from 0; default: by its name"
+)
+_CLUSTER = flags.DEFINE_bool(
+    "cluster", False, "Train in all processes of this TPU slice, Slurm or MPI job"
+)
 _MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "evaluate", "summary"], "What to do"
 )
@@ -92,8 +101,13 @@ def _workdir(config: ConfigDict) -> Path:
 
 
 def _train(config: ConfigDict) -> None:
+    from cl_facenet.processes import join_cluster, join_hosts
     from cl_facenet.train import train
 
+    if _CLUSTER.value:
+        join_cluster()
+    elif _HOSTS.value:
+        join_hosts(_HOSTS.value, _PROCESS_ID.value)
     results = train(config, _workdir(config))
     if results is not None:
         _show(results, _workdir(config))

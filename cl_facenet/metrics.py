@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 import numpy as np
 
 from cl_facenet.errors import InputError
+from cl_facenet.processes import say
 from cl_facenet.whole_files import write_whole
 
 
@@ -27,6 +28,11 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+# What has to be finite, in the order in which a step computes it: what is named first
+# is where it began.
+TERMS = ("identity_loss", "center_loss", "loss", "gradient_norm", "parameter_norm")
+
+
 class MetricsLog:
     """Fetches a step's metrics while the next step runs, and writes their means.
 
@@ -34,8 +40,8 @@ class MetricsLog:
     photos a second, and the share of it spent waiting for data. The first line's time
     has the compilation in it.
 
-    Going on at `start_step`, rows of later steps are dropped from the file: the steps
-    they are of will be done again.
+    Without a path it writes nothing. Going on at `start_step`, rows of later steps are
+    dropped from the file: the steps they are of will be done again.
 
     Attributes:
       latest: the metrics of the last step that is known.
@@ -44,26 +50,31 @@ class MetricsLog:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         *,
         start_step: int,
         num_steps: int,
         every_steps: int,
         batch_size: int,
         unwritten: Sequence[dict[str, float]] = (),
+        max_bad_steps: int = 0,
     ) -> None:
         self._every, self._last, self._batch_size = every_steps, num_steps, batch_size
         self._pending: tuple[int, dict[str, Any]] | None = None
         self.unwritten, self._steps = list(unwritten), 0
         self._waited, self._since = 0.0, perf_counter()
+        self._max_bad_steps, self._bad_steps = max_bad_steps, 0
         self.latest: dict[str, float] = {}
-        kept = [row for row in read_metrics(path) if row["step"] <= start_step]
-        write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
-        self._file = path.open("a")
+        self._file: TextIO | None = None
+        if path is not None:
+            kept = [row for row in read_metrics(path) if row["step"] <= start_step]
+            write_whole(path, "".join(json.dumps(row) + "\n" for row in kept).encode())
+            self._file = path.open("a")
 
     def close(self) -> None:
         """Closes the file; what is pending is of an interval that did not end."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     @contextmanager
     def waiting_for_data(self) -> Iterator[None]:
@@ -84,13 +95,14 @@ class MetricsLog:
         """Waits for the metrics given last.
 
         Raises:
-          InputError: a loss or a norm is not finite; all such are named.
+          InputError: a loss or a norm is not finite, for more than `max_bad_steps` in a
+            row; all such are named.
         """
         if self._pending is None:
             return
         (step, arrays), self._pending = self._pending, None
         self.latest = {name: float(x) for name, x in jax.device_get(arrays).items()}
-        _check_finite(step, self.latest)
+        self._check_finite(step)
         self.unwritten.append(self.latest)
         self._steps += 1
         if step % self._every == 0 or step == self._last:
@@ -102,22 +114,32 @@ class MetricsLog:
         row: dict[str, float] = {"step": step}
         for name in self.unwritten[0]:
             values = np.array([r[name] for r in self.unwritten])
-            if np.isfinite(values).any():  # a ratio may be undefined in every batch
-                row[f"train/{name}"] = float(np.nanmean(values))
+            finite = values[np.isfinite(values)]
+            if finite.size:  # a ratio may be undefined in every batch
+                row[f"train/{name}"] = float(finite.mean())
         row["train/photos_per_second"] = (
             len(self.unwritten) * self._batch_size / elapsed
         )
         row["train/data_wait_share"] = self._waited / elapsed
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        if self._file is not None:
+            self._file.write(json.dumps(row) + "\n")
+            self._file.flush()
         self.unwritten, self._steps, self._waited, self._since = [], 0, 0.0, now
 
-
-def _check_finite(step: int, metrics: Mapping[str, float]) -> None:
-    checked = {k: x for k, x in metrics.items() if k.endswith(("loss", "norm"))}
-    bad = [f"{name} {x}" for name, x in checked.items() if not math.isfinite(x)]
-    if bad:
-        raise InputError(
-            f"not finite at step {step}: {', '.join(bad)}; training stopped, the last "
-            "good checkpoint is kept: lower optimizer.learning_rate or center.weight"
-        )
+    def _check_finite(self, step: int) -> None:
+        """Warns of a bad step, or ends the training at one too many in a row."""
+        bad = [
+            f"{name} {self.latest[name]}"
+            for name in TERMS
+            if not math.isfinite(self.latest.get(name, 0.0))
+        ]
+        self._bad_steps = self._bad_steps + 1 if bad else 0
+        if not bad:
+            return
+        says = f"not finite at step {step}: {', '.join(bad)}"
+        if self._bad_steps > self._max_bad_steps:
+            raise InputError(
+                f"{says}; training stopped, the last good checkpoint is kept: lower "
+                "optimizer.learning_rate or center.weight"
+            )
+        say(f"{says}; the step is left out")

@@ -2,38 +2,37 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
-class Preemption:
-    """Whether the process has been asked to end.
-
-    Attributes:
-      requested: set once SIGTERM has come.
-    """
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    def _request(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.requested = True
+import jax
+from jax.experimental import multihost_utils
 
 
 @contextmanager
-def noticing_preemption() -> Iterator[Preemption]:
+def noticing_preemption() -> Iterator[Callable[[int], bool]]:
     """Within it SIGTERM does not end the process but is noticed.
 
-    Signals come to a process's main thread alone: in another one, nothing changes.
+    Gives the function from a step's number to whether to end behind it. Of several
+    processes, one being asked is enough, and all get the same answer at the same step:
+    JAX sees to that. Signals come to a process's main thread alone: in another one,
+    nothing changes.
     """
-    preemption = Preemption()
-    if threading.current_thread() is not threading.main_thread():
-        yield preemption
+    if jax.process_count() > 1:
+        yield multihost_utils.reached_preemption_sync_point
         return
-    before = signal.signal(signal.SIGTERM, preemption._request)
+    requested = threading.Event()
+
+    def request(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        requested.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda step: False
+        return
+    before = signal.signal(signal.SIGTERM, request)
     try:
-        yield preemption
+        yield lambda step: requested.is_set()
     finally:
         signal.signal(signal.SIGTERM, before)

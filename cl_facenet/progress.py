@@ -22,7 +22,9 @@ class PhotosPerSecond(rich.progress.ProgressColumn):
 class Progress:
     """A bar over the steps of a run; without a terminal, only its last state."""
 
-    def __init__(self, start_step: int, num_steps: int, batch_size: int) -> None:
+    def __init__(
+        self, start_step: int, num_steps: int, batch_size: int, *, shown: bool = True
+    ) -> None:
         self._bar = rich.progress.Progress(
             rich.progress.TextColumn("step {task.completed}/{task.total}"),
             rich.progress.BarColumn(),
@@ -30,6 +32,7 @@ class Progress:
             PhotosPerSecond(batch_size),
             rich.progress.TimeRemainingColumn(),
             console=Console(stderr=True),
+            disable=not shown,
         )
         self._task = self._bar.add_task(
             "train", total=num_steps, completed=start_step, terms=""

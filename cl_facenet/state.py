@@ -1,7 +1,9 @@
 """The train state, and the one train step: two updates beside each other."""
 
+import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, cast
 
 import flax.struct
 import jax
@@ -16,14 +18,18 @@ from cl_facenet.centers import (
     pull_of,
     within_between_ratio,
 )
-from cl_facenet.compiling import jit
 from cl_facenet.losses import Given, Loss
+from cl_facenet.losses.class_sampling import narrow, sample_classes
 from cl_facenet.models.facenet import FaceNet, unit_range
+from cl_facenet.models.rows import Rows
 from cl_facenet.params import HEAD
 from cl_facenet.prng import RBG_IN_BLOCKS
+from cl_facenet.sharding import GlobalView, Layout, rows_sharding, state_shardings
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
+
+ONE_DEVICE = GlobalView()
 
 JOINED_BELOW = 2**16  # numbers in an array, for norms
 
@@ -70,6 +76,7 @@ def make_create_state(
     rule: Rule,
     image_size: int,
     seed: int,
+    layout: Layout = ONE_DEVICE,
 ) -> Callable[[], TrainState]:
     """The jitted function without arguments that gives the state at step 0."""
     num_classes = model.num_classes
@@ -85,21 +92,50 @@ def make_create_state(
             params=variables["params"],
             batch_stats=variables.get("batch_stats", {}),
             opt_state=tx.init(variables["params"]),
-            center_state=rule.init(
-                jax.random.fold_in(key, 1), num_classes, model.embedding_size
+            center_state=_spared(
+                rule.init(
+                    jax.random.fold_in(key, 1), num_classes, model.embedding_size
+                ),
+                model.spare_columns,
             ),
         )
 
-    return jax.jit(create)
+    if layout.mesh is None:
+        return jax.jit(create)
+    where = state_shardings(layout, jax.eval_shape(create))
+    return jax.jit(create, out_shardings=where)
 
 
-def abstract_batch(batch_size: int, image_size: int) -> dict[str, Any]:
-    """The shapes and types of what the train step takes."""
-    shape = (batch_size, image_size, image_size, 3)
+def abstract_state(create: Callable[[], TrainState], layout: Layout) -> TrainState:
+    """Shapes, types and places of a state, without making it."""
+    state = jax.eval_shape(create)
+    if layout.mesh is None:
+        return state
+    return jax.tree.map(
+        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+        state,
+        state_shardings(layout, state),
+    )
+
+
+def _spared(center_state: CenterState, spare: int) -> CenterState:
+    """With rows of zeros behind, for what is nobody's in the classifier."""
+    return {k: jnp.pad(x, ((0, spare), (0, 0))) for k, x in center_state.items()}
+
+
+def abstract_batch(
+    room: int, image_size: int, layout: Layout = ONE_DEVICE
+) -> dict[str, Any]:
+    """The shapes, types and places of what the train step takes."""
+    place = rows_sharding(layout)
+
+    def rows(dtype: Any, *shape: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((room, *shape), dtype, sharding=place)
+
     return {
-        "image": jax.ShapeDtypeStruct(shape, jnp.uint8),
-        "label": jax.ShapeDtypeStruct((batch_size,), jnp.int32),
-        "mask": jax.ShapeDtypeStruct((batch_size,), jnp.bool_),
+        "image": rows(jnp.uint8, image_size, image_size, 3),
+        "label": rows(jnp.int32),
+        "mask": rows(jnp.bool_),
     }
 
 
@@ -114,6 +150,10 @@ def make_train_step(
     center_alpha: float,
     center_on: str,
     seed: int,
+    micro_batches: int = 1,
+    class_share: float = 1.0,
+    skip_bad: bool = False,
+    layout: Layout = ONE_DEVICE,
 ) -> TrainStep:
     """The jitted step. It donates its state: use the one it returns.
 
@@ -124,32 +164,49 @@ def make_train_step(
     and the step's number.
 
     The backward pass is in two parts, because what each term sends back is wanted by
-    itself: both terms to the features, then their sum through the network.
+    itself: both terms to the features, then their sum through the network. The network
+    is what needs memory: a batch may go through it in `micro_batches` parts, whose
+    maps are computed a second time for the gradient, and its rows may be on several
+    devices. The losses and the centers see the whole batch always.
+
+    With a `class_share` below 1 the classifier is of so large a share of the people, in
+    every step those of the batch and others at random. With `skip_bad` a step whose
+    loss or gradient is not finite leaves all but the step's number as it was.
     """
     center_lambda = rule.to_lambda(center_weight, model.embedding_size)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        images, labels, mask = unit_range(batch["image"]), batch["label"], batch["mask"]
         head = {name: tree for name, tree in state.params.items() if name == HEAD}
         body = {name: tree for name, tree in state.params.items() if name != HEAD}
         centers = state.center_state["centers"]
         key = jax.random.fold_in(jax.random.key(seed), state.step)
 
         def features_of(body: Any) -> tuple[jax.Array, Any]:
-            features, updates = model.apply(
-                {"params": body, "batch_stats": state.batch_stats},
-                images,
-                mask,
-                train=True,
-                method="features",
-                mutable=["batch_stats"],
-                rngs={"dropout": key},
-            )
-            return features, updates.get("batch_stats", {})
+            def part(images: jax.Array, mask: jax.Array, key: jax.Array) -> Any:
+                features, updates = model.apply(
+                    {"params": body, "batch_stats": state.batch_stats},
+                    unit_range(images),
+                    Rows(mask, layout.rows_axis),
+                    train=True,
+                    method="features",
+                    mutable=["batch_stats"],
+                    rngs={"dropout": key},
+                )
+                return features, updates.get("batch_stats", {})
+
+            own_key = layout.key(key)
+            return in_parts(part, batch["image"], batch["mask"], own_key, micro_batches)
 
         def identity_term(head: Any, features: jax.Array) -> tuple[jax.Array, Metrics]:
-            outputs: Any = model.apply({"params": head}, features, method="outputs")
-            return loss.term(Given(outputs, labels, mask, state.step, key), margin)
+            classifier, own = model, labels
+            if class_share < 1:
+                classifier, head, own = _sampled(
+                    model, head, labels, mask, key, class_share
+                )
+            outputs: Any = classifier.apply(
+                {"params": head}, features, method="outputs"
+            )
+            return loss.term(Given(outputs, own, mask, state.step, key), margin)
 
         def pulled(features: jax.Array) -> jax.Array:
             return model.normalize(features) if center_on == "embedding" else features
@@ -159,11 +216,13 @@ def make_train_step(
             return center_lambda * center_loss(x, centers[labels], mask)
 
         features, pull_back, batch_stats = jax.vjp(features_of, body, has_aux=True)
+        features, labels, mask = layout.whole((features, batch["label"], batch["mask"]))
         (identity, seen), (head_grads, identity_grad) = jax.value_and_grad(
             identity_term, argnums=(0, 1), has_aux=True
         )(head, features)
         center, center_grad = jax.value_and_grad(center_term)(features)
-        (body_grads,) = pull_back(identity_grad + center_grad)
+        body_grads = layout.total(*pull_back(layout.own(identity_grad + center_grad)))
+        batch_stats = layout.mean(batch_stats, weight=batch["mask"].sum())
 
         x = pulled(features)
         head_norm = jnp.maximum(mask.sum(), 1) * _norm(head_grads)
@@ -185,10 +244,60 @@ def make_train_step(
             "gradient_norm": _norm(grads),
             "parameter_norm": _norm(params),  # after the step
         }
-        state = TrainState(state.step + 1, params, batch_stats, opt_state, center_state)
-        return state, metrics | seen
+        after = TrainState(state.step + 1, params, batch_stats, opt_state, center_state)
+        if skip_bad:
+            is_good = jnp.isfinite(metrics["loss"] + metrics["gradient_norm"])
+            kept = dataclasses.replace(state, step=after.step)
+            after = jax.tree.map(partial(jnp.where, is_good), after, kept)
+        return layout.keep(after), metrics | seen
 
-    return jit(train_step, donate_argnums=0)
+    return layout.compile(train_step)
+
+
+def _sampled(
+    model: FaceNet,
+    head: Any,
+    labels: jax.Array,
+    mask: jax.Array,
+    key: jax.Array,
+    share: float,
+) -> tuple[FaceNet, Any, jax.Array]:
+    """The classifier of some people: a model of so many, its head, their labels."""
+    num_classes = cast(int, model.num_classes)
+    number = min(num_classes, max(len(labels), round(share * num_classes)))
+    classes = sample_classes(key, labels, mask, num_classes=num_classes, number=number)
+    head, own = narrow(head, labels, classes)
+    return model.clone(num_classes=number, spare_columns=0), head, own
+
+
+def in_parts(
+    function: Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, Any]],
+    images: jax.Array,
+    mask: jax.Array,
+    key: jax.Array,
+    parts: int,
+) -> tuple[jax.Array, Any]:
+    """function(images, mask, key) of a batch [B, ...], some of its rows at a time.
+
+    Rows i, i + parts, i + 2 parts... are a part, and nothing of one is kept for the
+    gradient but where it began. Its second result, the batch statistics, becomes the
+    mean of the parts', weighted by how many of their rows are real.
+    """
+    if parts == 1:
+        return function(images, mask, key)
+
+    def apart(x: jax.Array) -> jax.Array:
+        return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    def one(_: None, given: Any) -> tuple[None, Any]:
+        return None, function(*given)
+
+    masks = apart(mask)
+    given = apart(images), masks, jax.random.split(key, parts)
+    _, (values, statistics) = jax.lax.scan(jax.checkpoint(one), None, given)
+    share = masks.sum(1) / jnp.maximum(mask.sum(), 1)
+    mean = jax.tree.map(lambda x: jnp.tensordot(share, x, 1), statistics)
+    return values.swapaxes(0, 1).reshape(len(mask), *values.shape[2:]), mean
 
 
 def _norm(tree: Any) -> jax.Array:

@@ -1,10 +1,11 @@
 """The training loop."""
 
-import sys
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import grain
 import jax
 import numpy as np
 from ml_collections import ConfigDict
@@ -12,6 +13,7 @@ from ml_collections import ConfigDict
 from cl_facenet import workdir as workdirs
 from cl_facenet.build import (
     build_batches,
+    build_layout,
     build_model,
     build_optimizer,
     build_start,
@@ -19,6 +21,7 @@ from cl_facenet.build import (
 )
 from cl_facenet.checkpoint import Checkpoints, is_saved
 from cl_facenet.compiling import keep_programs, release_memory
+from cl_facenet.data.pipeline import Batch
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
@@ -26,7 +29,9 @@ from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.evaluate import evaluate, read_published
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.preemption import noticing_preemption
+from cl_facenet.processes import first_alone, is_first, say, wait_for_all
 from cl_facenet.progress import Progress
+from cl_facenet.state import TrainState, TrainStep
 from cl_facenet.warm_start import warm_start
 
 
@@ -34,7 +39,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     """Trains in `workdir` from its newest checkpoint on, evaluates, returns results.
 
     None, if SIGTERM has come before the end: the state is saved, and the same call goes
-    on from there.
+    on from there. Of several processes the first alone evaluates; None to the others.
 
     Raises:
       InputError: unusable data, or a loss that is not finite.
@@ -44,80 +49,116 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
         workdirs.check_config(workdir, config.to_dict())
         results = workdirs.read_results(workdir)
         if results is not None and results["step"] == results["num_steps"]:
-            print(f"{workdir} is finished: nothing to train", file=sys.stderr)
+            say(f"{workdir} is finished: nothing to train")
             return results
 
     keep_programs()
-    records, split = build_data(config)
-    num_steps = count_steps(config, split)
-    model = build_model(config, len(split.train_people))
+    with first_alone("data"):
+        records, split = build_data(config)
+    layout = build_layout(config)
+    model = build_model(config, len(split.train_people), layout)
     tx, learning_rates = build_optimizer(
-        config, num_photos=len(split.train_indices), num_steps=num_steps
+        config,
+        num_photos=len(split.train_indices),
+        num_steps=count_steps(config, split),
     )
-    state, train_step = build_start(config, model, tx)
-    began_from: list[str] = []
-    if config.init_from and not is_saved(workdir / "checkpoints"):
-        state, report = warm_start(
-            state,
-            Path(config.init_from).expanduser(),
-            model=config.model,
-            data=data_identity(records),
-            unseen=split.unseen_people,
-        )
-        began_from.append(report)
-    batches = build_batches(config, records, split)
+    start = build_start(config, model, tx, layout)
+    state, began_from = _begin(config, workdir, start.state, records, split)
+    batches = build_batches(config, records, split, layout)
     read_published(config)  # what would be refused at the end is refused now
-    counts = np.bincount(split.train_labels).tolist()
-    people = dict(zip(split.train_people, counts, strict=True))
-    # Not before all of the above is right.
-    workdirs.claim(workdir, config.to_dict(), people)
-    with closing(Checkpoints(workdir / "checkpoints")) as checkpoints:
+    wait_for_all("checked")
+    if is_first():  # not before all of the above is right
+        workdirs.claim(workdir, config.to_dict(), split.count_photos())
+    with (
+        closing(Checkpoints(workdir / "checkpoints")) as checkpoints,
+        closing(batches),
+    ):
         unwritten: list[dict[str, float]] = []
         if (saved := checkpoints.restore(like=state)) is not None:
             state, trained_on = saved
             check_data(trained_on, records)
             batches.set_state(trained_on["position"])
             unwritten = trained_on["unwritten_metrics"]
-        start = int(state.step)
-        heading = _heading(config, records, split, start, num_steps)
-        print(heading, *began_from, sep="\n", file=sys.stderr)
-        log = MetricsLog(
-            workdir / "metrics.jsonl",
-            start_step=start,
-            num_steps=num_steps,
-            every_steps=config.log_every_steps,
-            batch_size=config.batch_size,
-            unwritten=unwritten,
+        heading = _heading(config, records, split, int(state.step), len(learning_rates))
+        say(heading, start.memory, *began_from)
+        is_done = _steps(
+            config,
+            workdir,
+            records,
+            checkpoints,
+            batches,
+            state,
+            start.step,
+            learning_rates,
+            unwritten,
         )
-        progress = Progress(start, num_steps, config.batch_size)
-        with (
-            closing(log),
-            closing(progress),
-            closing(batches),
-            noticing_preemption() as preemption,
-        ):
-            for step in range(start + 1, num_steps + 1):
-                with log.waiting_for_data():
-                    batch = next(batches)
-                state, metrics = train_step(state, batch)
-                if step == start + 1:
-                    release_memory()
-                log.add(step, metrics, learning_rate=learning_rates[step - 1])
-                progress.show(step, log.latest)
-                stopping = preemption.requested  # read once: it may come at any time
-                due = step % config.checkpoint_every_steps == 0 or step == num_steps
-                if due or stopping:
-                    log.flush()  # a loss that is not finite must not be kept
-                    data = data_identity(records) | {
-                        "position": batches.get_state(),
-                        "unwritten_metrics": log.unwritten,
-                    }
-                    checkpoints.save(step, state, data)
-                if stopping and step < num_steps:
-                    stopped = f"stopped by SIGTERM at step {step} of {num_steps}"
-                    print(f"{stopped}; the same command goes on", file=sys.stderr)
-                    return None
+    if not is_done or not is_first():
+        return None
     return evaluate(config, workdir)
+
+
+def _begin(
+    config: ConfigDict, workdir: Path, state: TrainState, records: Records, split: Split
+) -> tuple[TrainState, list[str]]:
+    """The state of a new run, and a line on what it begins from, if on anything."""
+    if not config.init_from or is_saved(workdir / "checkpoints"):
+        return state, []
+    state, report = warm_start(
+        state,
+        Path(config.init_from).expanduser(),
+        model=config.model,
+        data=data_identity(records),
+        unseen=split.unseen_people,
+    )
+    return state, [report]
+
+
+def _steps(
+    config: ConfigDict,
+    workdir: Path,
+    records: Records,
+    checkpoints: Checkpoints,
+    batches: grain.DatasetIterator[Batch],
+    state: TrainState,
+    train_step: TrainStep,
+    learning_rates: np.ndarray,
+    unwritten: Sequence[dict[str, float]],
+) -> bool:
+    """Trains to the last step; False if asked to end before it."""
+    start, num_steps = int(state.step), len(learning_rates)
+    log = MetricsLog(
+        workdir / "metrics.jsonl" if is_first() else None,
+        start_step=start,
+        num_steps=num_steps,
+        every_steps=config.log_every_steps,
+        batch_size=config.batch_size,
+        unwritten=unwritten,
+        max_bad_steps=config.max_bad_steps,
+    )
+    progress = Progress(start, num_steps, config.batch_size, shown=is_first())
+    with closing(log), closing(progress), noticing_preemption() as is_asked_to_end:
+        for step in range(start + 1, num_steps + 1):
+            with log.waiting_for_data():
+                batch = next(batches)
+            state, metrics = train_step(state, batch)
+            if step == start + 1:
+                release_memory()
+            log.add(step, metrics, learning_rate=learning_rates[step - 1])
+            progress.show(step, log.latest)
+            stopping = is_asked_to_end(step)  # read once: it may come at any time
+            due = step % config.checkpoint_every_steps == 0 or step == num_steps
+            if due or stopping:
+                log.flush()  # a loss that is not finite must not be kept
+                data = data_identity(records) | {
+                    "position": batches.get_state(),
+                    "unwritten_metrics": log.unwritten,
+                }
+                checkpoints.save(step, state, data)
+            if stopping and step < num_steps:
+                stopped = f"stopped by SIGTERM at step {step} of {num_steps}"
+                say(f"{stopped}; the same command goes on")
+                return False
+    return True
 
 
 def _heading(
@@ -132,8 +173,11 @@ def _heading(
         batch_size=config.batch_size,
         photos_per_person=config.data.photos_per_person,
     )
+    processes = jax.process_count()
+    where = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
+    if processes > 1:
+        where += f" in {processes} processes"
     return (
         f"{photos} from {records.metadata['source']}; steps {start} to {num_steps} on "
-        f"{jax.device_count()} x {jax.devices()[0].device_kind}, jax {jax.__version__}"
-        f"\n{sampling}"
+        f"{where}, jax {jax.__version__}\n{sampling}"
     )

@@ -13,7 +13,14 @@ from cl_facenet.errors import InputError, UsageError
 from cl_facenet.whole_files import write_whole
 
 # Keys that may differ when a run goes on: they change nothing that is computed.
-FREE_TO_DIFFER = ("data.cache_dir", "data.num_threads", "report.published_roc")
+FREE_TO_DIFFER = (
+    "data.cache_dir",
+    "data.num_threads",
+    "model.remat",
+    "parallel.mode",
+    "parallel.model_axis",
+    "report.published_roc",
+)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -86,7 +86,7 @@ def test_what_is_not_finite_is_named(tmp_path):
     log.add(7, bad)
     with pytest.raises(
         InputError,
-        match="not finite at step 7: gradient_norm inf, identity_loss nan, loss nan;",
+        match="not finite at step 7: identity_loss nan, loss nan, gradient_norm inf;",
     ):
         log.flush()
     log.close()

@@ -11,6 +11,7 @@ from cl_facenet.centers import pull_of
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model, unit_range
 from cl_facenet.models.operations.lengths import l2_normalize
+from cl_facenet.models.rows import Rows
 from cl_facenet.optimizers import make_optimizer
 from cl_facenet.state import create_state, make_train_step
 
@@ -53,7 +54,7 @@ def plain_step(model, tx, state, batch, center_weight, center_alpha, center_on):
         outputs, updates = model.apply(
             variables,
             unit_range(batch["image"]),
-            batch["mask"],
+            Rows(batch["mask"]),
             train=True,
             mutable=["batch_stats"],
         )
@@ -194,7 +195,7 @@ def test_the_embedding_is_of_unit_length_and_centers_come_near_it(model, tx):
     features, _ = model.apply(
         variables,
         unit_range(batch["image"]),
-        batch["mask"],
+        Rows(batch["mask"]),
         train=True,
         method="features",
         mutable=["batch_stats"],
@@ -235,7 +236,7 @@ def test_every_rule_has_its_place_in_the_step(model, tx, name):
     x, _ = model.apply(
         variables,
         images,
-        batch["mask"],
+        Rows(batch["mask"]),
         train=True,
         method="features",
         mutable=["batch_stats"],

@@ -54,7 +54,7 @@ def fresh_state(config):
     _, split = build_data(config)
     model = build_model(config, len(split.train_people))
     tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
-    return build_start(config, model, tx)[0]
+    return build_start(config, model, tx).state
 
 
 def pairs_of_leaves(one, other):

@@ -52,7 +52,7 @@ def fresh(config):
     records, split = build_data(config)
     tx, _ = build_optimizer(config, num_photos=len(split.train_indices), num_steps=1)
     model = build_model(config, len(split.train_people))
-    state, _ = build_start(config, model, tx)
+    state = build_start(config, model, tx).state
     return state, {
         "model": config.model,
         "data": data_identity(records),

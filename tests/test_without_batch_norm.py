@@ -13,6 +13,7 @@ import cl_facenet
 from cl_facenet.center_rules import RULES
 from cl_facenet.checkpoint import restore_parts
 from cl_facenet.losses import LOSSES
+from cl_facenet.models.compute import Compute
 from cl_facenet.models.ending import Ending, LinearBN
 from cl_facenet.models.facenet import (
     NETWORKS,
@@ -21,6 +22,7 @@ from cl_facenet.models.facenet import (
     create_model,
 )
 from cl_facenet.models.operations.lengths import l2_normalize_above
+from cl_facenet.models.rows import Rows
 from cl_facenet.optimizers import make_optimizer
 from cl_facenet.state import create_state, make_train_step
 from cl_facenet.train import train
@@ -29,8 +31,10 @@ from cl_facenet.train import train
 class BareTrunk(nn.Module):
     """Sixteen averages of a photo, and one layer."""
 
+    compute: Compute = Compute()
+
     @nn.compact
-    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         x = images.reshape(len(images), 4, 8, 4, 8, 3).mean((2, 4))
         return nn.relu(nn.Dense(16, name="layer")(x.reshape(len(x), -1)))
 

@@ -1,8 +1,9 @@
 """A network and a config that train in seconds; as a program, a run of them.
 
-python tests/tiny.py WORKDIR CACHE_DIR SECONDS_A_STEP
+python tests/tiny.py WORKDIR CACHE_DIR SECONDS_A_STEP [CHANGES [HOSTS PROCESS_ID]]
 """
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -13,7 +14,10 @@ import jax.numpy as jnp
 
 from cl_facenet.config import base, resolve
 from cl_facenet.models import facenet
+from cl_facenet.models.compute import Compute
 from cl_facenet.models.layers import ConvBN
+from cl_facenet.models.rows import Rows
+from cl_facenet.processes import join_hosts
 from cl_facenet.progress import Progress
 from cl_facenet.train import train
 
@@ -21,10 +25,14 @@ from cl_facenet.train import train
 class TinyTrunk(nn.Module):
     """A trunk for tests of what is around it: compiles in a second."""
 
+    compute: Compute = Compute()
+
     @nn.compact
-    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = ConvBN(16, 7, 6, 3, name="conv1")(images, mask, train=train)
-        x = ConvBN(32, 3, 4, 1, name="conv2")(x, mask, train=train)
+    def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        x = ConvBN(16, 7, 6, 3, name="conv1")(
+            self.compute.cast(images), rows, train=train
+        )
+        x = ConvBN(32, 3, 4, 1, name="conv2")(x, rows, train=train)
         return jnp.reshape(x, (x.shape[0], -1))
 
     def check_size(self, height: int, width: int) -> None:
@@ -62,4 +70,8 @@ if __name__ == "__main__":
         show(self, step, metrics)
 
     Progress.show = slowly
-    train(tiny_config(sys.argv[2]), Path(sys.argv[1]))
+    workdir, cache_dir, _, *more = sys.argv[1:]
+    changes = json.loads(more[0]) if more else {}
+    if len(more) > 1:
+        join_hosts(more[1].split(","), int(more[2]))
+    train(tiny_config(cache_dir, **changes), Path(workdir))

@@ -1,7 +1,7 @@
 """Records to batches with Grain: sampled, augmented, made ahead, resumable."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -30,6 +30,8 @@ def train_batches(
     seed: int,
     augment: Augment,
     num_threads: int,
+    rows: range | None = None,
+    place: Callable[[HostBatch], Batch] = jax.device_put,
 ) -> grain.DatasetIterator[Batch]:
     """Give batches on the device, as many as hold every photo once an epoch.
 
@@ -37,7 +39,9 @@ def train_batches(
     `photos_per_person` 0, every photo comes once an epoch, each epoch in a new order;
     batches run across epochs, and the last one is filled up with black photos whose
     mask is False. Else batches are of different people with that many photos each: see
-    `balanced_order`.
+    `balanced_order`. With `rows`, only those of every batch are read and given; rows
+    past its end are filled up, too. Photos, their order and their augmentation do not
+    depend on it.
 
     While one batch is in use, the next is on its way to the device. The iterator's
     get_state() and set_state() resume exactly after the last batch handed out,
@@ -47,6 +51,8 @@ def train_batches(
         indices: rows of the records [n].
         labels: int32 [n].
         num_threads: batches decoded at a time; 0 decodes in the caller's thread.
+        rows: of each batch, what this process is to bring; None: all.
+        place: puts them on the device, or on devices.
 
     Raises:
         InputError: `photos_per_person` does not fit the batch size or the people.
@@ -69,8 +75,9 @@ def train_batches(
     def change(item: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         return item | {"image": augment(item["image"], rng)}
 
-    batches = ordered.random_map(change).batch(batch_size, batch_fn=_Pad(batch_size))
-    return _OneAhead(iter(batches.to_iter_dataset(_read_options(num_threads))))
+    augmented = ordered.random_map(change)
+    batches = _Batches(augmented, batch_size, rows or range(batch_size))
+    return _OneAhead(_read(batches, num_threads), place)
 
 
 def num_batches(num_photos: int, batch_size: int, num_epochs: int) -> int:
@@ -84,9 +91,9 @@ def eval_batches(
     """Give photos in order: {"image": uint8 [B, S, S, 3], "mask": bool [B]}, padded."""
     if len(indices) == 0:
         return iter(())
-    photos = grain.MapDataset.source(_Photos(records, indices, None))
-    dataset = photos.batch(batch_size, batch_fn=_Pad(batch_size))
-    return iter(dataset.to_iter_dataset(_read_options(_EVAL_THREADS)))
+    photos = _Photos(records, indices, None)
+    batches = _Batches(photos, batch_size, range(batch_size))
+    return _read(batches, _EVAL_THREADS)
 
 
 class _OneAhead(grain.DatasetIterator[Batch]):
@@ -96,15 +103,19 @@ class _OneAhead(grain.DatasetIterator[Batch]):
     `grain.experimental.device_put`, can end the process if nobody closes the iterator.
     """
 
-    def __init__(self, batches: grain.DatasetIterator[HostBatch]) -> None:
+    def __init__(
+        self,
+        batches: grain.DatasetIterator[HostBatch],
+        place: Callable[[HostBatch], Batch],
+    ) -> None:
         super().__init__(batches)
-        self._batches = batches
+        self._batches, self._place = batches, place
         self._state = batches.get_state()  # after the last batch handed out
         self._ahead: deque[tuple[Batch, dict[str, Any]]] = deque()
 
     def __next__(self) -> Batch:
         for batch in islice(self._batches, 2 - len(self._ahead)):
-            self._ahead.append((jax.device_put(batch), self._batches.get_state()))
+            self._ahead.append((self._place(batch), self._batches.get_state()))
         if not self._ahead:
             raise StopIteration
         batch_on_device, self._state = self._ahead.popleft()
@@ -139,23 +150,39 @@ class _Photos:
         return item | {"label": np.int32(self._labels[position])}
 
 
-class _Pad:
-    """Stacks items, adds zeros up to the batch size and masks them out."""
+class _Batches:
+    """Some rows of every batch of photos, as Grain reads them.
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
+    Rows that no photo is left for are black, and masked out.
+    """
 
-    def __call__(self, items: Sequence[dict[str, Any]]) -> HostBatch:
-        batch = {"mask": np.arange(self._batch_size) < len(items)}
-        for key in items[0]:
-            values = np.stack([item[key] for item in items])
-            missing = self._batch_size - len(items)
-            batch[key] = np.pad(values, [(0, missing)] + [(0, 0)] * (values.ndim - 1))
+    def __init__(
+        self,
+        photos: _Photos | grain.MapDataset[dict[str, Any]],
+        batch_size: int,
+        rows: range,
+    ) -> None:
+        self._photos, self._batch_size, self._rows = photos, batch_size, rows
+        self._like = {k: np.asarray(x) for k, x in photos[0].items()}
+
+    def __len__(self) -> int:
+        return -(-len(self._photos) // self._batch_size)
+
+    def __getitem__(self, number: int) -> HostBatch:
+        start = number * self._batch_size
+        end = min(start + self._batch_size, len(self._photos))
+        items = [self._photos[start + r] for r in self._rows if start + r < end]
+        batch = {"mask": np.arange(len(self._rows)) < len(items)}
+        for key, like in self._like.items():
+            batch[key] = np.zeros((len(self._rows), *like.shape), like.dtype)
+            for row, item in enumerate(items):
+                batch[key][row] = item[key]
         return batch
 
 
-def _read_options(num_threads: int) -> grain.ReadOptions:
+def _read(batches: _Batches, num_threads: int) -> grain.DatasetIterator[HostBatch]:
     # The buffer counts whole batches; Grain's default of 500 would fill the memory.
-    return grain.ReadOptions(
+    options = grain.ReadOptions(
         num_threads=num_threads, prefetch_buffer_size=2 * num_threads
     )
+    return iter(grain.MapDataset.source(batches).to_iter_dataset(options))

@@ -28,6 +28,29 @@ class Split:
     unseen_labels: np.ndarray
     pairs: Pairs | None
 
+    def count_photos(self) -> dict[str, int]:
+        """On how many photos each person is trained."""
+        counts = np.bincount(self.train_labels, minlength=len(self.train_people))
+        return dict(zip(self.train_people, counts.tolist(), strict=True))
+
+    def check(self) -> None:
+        """Raises InputError where a training would go wrong without a word."""
+        if not len(self.train_indices):
+            raise InputError("there are no photos to train on")
+        low, high = int(self.train_labels.min()), int(self.train_labels.max())
+        if low < 0 or high >= len(self.train_people):
+            raise InputError(
+                f"labels go from {low} to {high}, but there are "
+                f"{len(self.train_people)} people to train on: 0 to "
+                f"{len(self.train_people) - 1}"
+            )
+        without = [name for name, count in self.count_photos().items() if not count]
+        if without:
+            raise InputError(
+                f"{len(without)} people have no photo to train on, such as "
+                f"{without[0]}: leave them out"
+            )
+
 
 def split_people(
     labels: np.ndarray,

@@ -9,6 +9,7 @@ from jax.nn.initializers import Initializer
 
 from cl_facenet.models.layers import torch_uniform
 from cl_facenet.models.operations.lengths import l2_normalize
+from cl_facenet.models.rows import Rows
 
 
 class Linear(nn.Module):
@@ -18,7 +19,7 @@ class Linear(nn.Module):
     kernel_init: Initializer
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         return x @ kernel + bias
@@ -27,19 +28,21 @@ class Linear(nn.Module):
 class LinearBN(nn.Module):
     """x W, batch-normalised: [B, C] -> [B, features], that of facenet's networks.
 
-    Rows where mask [B] is False count for nothing.
+    Statistics are of `rows`.
     """
 
     features: int
     kernel_init: Initializer
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         x = nn.Dense(
             self.features, use_bias=False, kernel_init=self.kernel_init, name="dense"
         )(x)
-        bn = nn.BatchNorm(not train, momentum=0.9, epsilon=1e-3, name="bn")
-        return bn(x, mask=mask[:, None])
+        bn = nn.BatchNorm(
+            not train, momentum=0.9, epsilon=1e-3, axis_name=rows.axis, name="bn"
+        )
+        return bn(x, mask=rows.mask[:, None])
 
 
 class Ending(NamedTuple):

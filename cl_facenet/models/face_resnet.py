@@ -8,8 +8,10 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import Initializer
 
+from cl_facenet.models.compute import Compute
 from cl_facenet.models.layers import Conv, Pad, xavier_uniform
 from cl_facenet.models.operations.pools import max_pool
+from cl_facenet.models.rows import Rows
 from cl_facenet.models.sizes import require_size
 
 # Residual units, and channels of the convolution and max pool behind them.
@@ -23,7 +25,7 @@ class PReLU(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         start = nn.initializers.constant(0.25)
         slope = self.param("slope", start, (x.shape[-1],))
-        return nn.relu(x) - slope * nn.relu(-x)
+        return nn.relu(x) - slope.astype(x.dtype) * nn.relu(-x)
 
 
 class ConvPReLU(nn.Module):
@@ -45,7 +47,7 @@ class ConvPReLU(nn.Module):
         )(x)
         if self.frozen_bias:
             bias = jax.lax.stop_gradient(bias)
-        return PReLU(name="prelu")(x + bias)
+        return PReLU(name="prelu")(x + bias.astype(x.dtype))
 
 
 class ResidualUnit(nn.Module):
@@ -73,14 +75,17 @@ class FaceResNet(nn.Module):
     two templates differ by just these 8. Pixels become (255 x - 127.5) / 128.
     """
 
+    compute: Compute = Compute()
+
     @nn.compact
-    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = (images[:, :, 8:-8] * 255 - 127.5) / 128
+    def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        x = self.compute.cast((images[:, :, 8:-8] * 255 - 127.5) / 128)
         x = ConvPReLU(32, name="conv1a")(x)
         x = max_pool(ConvPReLU(64, name="conv1b")(x), 2, 2, 0)
         for stage, (units, features) in enumerate(STAGES, start=2):
             for number in range(1, units + 1):
-                x = ResidualUnit(name=f"res{stage}_{number}")(x)
+                unit = ResidualUnit(name=f"res{stage}_{number}")
+                x = self.compute.block(ResidualUnit.__call__, unit, x)
             if features is not None:
                 x = max_pool(ConvPReLU(features, name=f"conv{stage}")(x), 2, 2, 0)
         return x.reshape(len(x), -1)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.losses.softmax import NOBODY
+from cl_facenet.models.compute import DTYPES, Compute
 from cl_facenet.models.ending import Ending, LinearBN
 from cl_facenet.models.face_resnet import FaceResNet
 from cl_facenet.models.graphs import GRAPHS
@@ -23,6 +25,7 @@ from cl_facenet.models.inception import (
 from cl_facenet.models.inception_resnet import InceptionResNetV1
 from cl_facenet.models.layers import xavier_uniform
 from cl_facenet.models.operations.lengths import l2_normalize, l2_normalize_above
+from cl_facenet.models.rows import Rows
 from cl_facenet.models.vgg import VGGFace
 
 
@@ -75,6 +78,8 @@ class FaceNet(nn.Module):
       head: the classifier, one of HEADS; None builds none.
       dropout: share of the trunk's outputs that training leaves out, at random.
       ending: how embedding layer, normalisation and classifier are made.
+      spare_columns: of the classifier beyond num_classes, that are nobody: zeros, with
+        logits that no softmax sees. With them it divides evenly among devices.
     """
 
     trunk: nn.Module
@@ -84,6 +89,7 @@ class FaceNet(nn.Module):
     head: str | None = "dense"
     dropout: float = 0.0
     ending: Ending = Ending()
+    spare_columns: int = 0
 
     @property
     def classifies(self) -> bool:
@@ -97,13 +103,14 @@ class FaceNet(nn.Module):
         )
         if self.num_classes is not None and self.head is not None:
             self.logits = HEADS[self.head](
-                self.num_classes, kernel_init=self.ending.logits_init
+                self.num_classes + self.spare_columns,
+                kernel_init=_spared(self.ending.logits_init, self.spare_columns),
             )
 
     def features(
-        self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
+        self, images: jax.Array, rows: Rows | None = None, *, train: bool = False
     ) -> jax.Array:
-        """Images [B, H, W, 3] in [0, 1] -> features [B, D]; mask [B]: real rows.
+        """Images [B, H, W, 3] in [0, 1] -> float32 features [B, D]; rows None: all.
 
         In training with dropout, `apply` wants an rng named `dropout`.
         """
@@ -113,10 +120,11 @@ class FaceNet(nn.Module):
                 "[batch, height, width, 3]"
             )
         self.trunk.check_size(*images.shape[1:3])
-        if mask is None:
-            mask = jnp.ones(images.shape[0], bool)
-        x = self.trunk(images, mask, train=train)
-        return self.embedding(self.drop(x, deterministic=not train), mask, train=train)
+        if rows is None:
+            rows = Rows.all_of(images)
+        x = self.trunk(images, rows, train=train)
+        x = self.drop(x.astype(jnp.float32), deterministic=not train)
+        return self.embedding(x, rows, train=train)
 
     @nn.nowrap
     def normalize(self, features: jax.Array) -> jax.Array:
@@ -126,32 +134,42 @@ class FaceNet(nn.Module):
     def outputs(self, features: jax.Array) -> dict[str, jax.Array]:
         """Features [B, D] -> features, embedding and what the head gives.
 
-        Of a dense head that is `logits` [B, num_classes]; of the others `logits`,
-        `cosines` [B, num_classes] and `radius` [B, 1], with logits = radius * cosines.
+        Of a dense head that is `logits` [B, C]; of the others `logits`, `cosines`
+        [B, C] and `radius` [B, 1], with logits = radius * cosines. C is num_classes and
+        the spare columns.
         """
         embedding = self.normalize(features)
         outputs = {"features": features, "embedding": embedding}
         if not self.classifies:
             return outputs
         if self.head == "dense":
-            return outputs | {"logits": self.logits(self.logit_scale * embedding)}
+            logits = self.logits(self.logit_scale * embedding)
+            return outputs | {"logits": self._without_spares(logits)}
         radius = (
             jnp.full((len(features), 1), self.logit_scale, jnp.float32)
             if self.head == "cosine"
             else jnp.linalg.norm(features.astype(jnp.float32), axis=-1, keepdims=True)
         )
-        cosines = self.logits(embedding)
+        cosines = self._without_spares(self.logits(embedding))
         return outputs | {
             "cosines": cosines,
             "radius": radius,
             "logits": radius * cosines,
         }
 
+    def _without_spares(self, columns: jax.Array) -> jax.Array:
+        """[B, C], where the spare columns are nobody's."""
+        if not self.spare_columns:
+            return columns
+        number = columns.shape[-1]
+        is_somebody = jnp.arange(number) < number - self.spare_columns
+        return jnp.where(is_somebody, columns, NOBODY)
+
     def __call__(
-        self, images: jax.Array, mask: jax.Array | None = None, *, train: bool = False
+        self, images: jax.Array, rows: Rows | None = None, *, train: bool = False
     ) -> dict[str, jax.Array]:
         """Images [B, H, W, 3] in [0, 1] -> what `outputs` gives."""
-        return self.outputs(self.features(images, mask, train=train))
+        return self.outputs(self.features(images, rows, train=train))
 
 
 class Cosines(nn.Module):
@@ -167,6 +185,19 @@ class Cosines(nn.Module):
         return x @ l2_normalize(kernel.T).T
 
 
+def _spared(init: Initializer, spare_columns: int) -> Initializer:
+    """`init` for the columns that are somebody's, zeros behind them."""
+
+    def spared(
+        key: jax.Array, shape: Any, dtype: Any = None, out_sharding: Any = None
+    ) -> jax.Array:
+        *rows, columns = shape
+        drawn = init(key, (*rows, columns - spare_columns), dtype, out_sharding)
+        return jnp.pad(drawn, [(0, 0)] * len(rows) + [(0, spare_columns)])
+
+    return spared
+
+
 # dense: W s x + b. cosine: s times the cosine; angular: ||x|| times it (SphereFace).
 HEADS = {"dense": nn.Dense, "cosine": Cosines, "angular": Cosines}
 
@@ -178,7 +209,10 @@ def create_model(
     logit_scale: float,
     num_classes: int | None,
     dropout: float = 0.0,
+    dtype: str = "float32",
+    remat: bool = False,
     head: str | None = "dense",
+    spare_columns: int = 0,
 ) -> FaceNet:
     """The network that the `model` section of a config names."""
     if name not in NETWORKS:
@@ -188,9 +222,18 @@ def create_model(
         raise UsageError(
             f"model.graph is {graph!r}: choose one of {', '.join(graphs)} for {name}"
         )
+    if dtype not in DTYPES:
+        raise UsageError(f"model.dtype is {dtype!r}: choose one of {', '.join(DTYPES)}")
     trunk, ending = graphs[graph]
     return FaceNet(
-        trunk, embedding_size, num_classes, logit_scale, head, dropout, ending
+        trunk.clone(compute=Compute(dtype, remat)),
+        embedding_size,
+        num_classes,
+        logit_scale,
+        head,
+        dropout,
+        ending,
+        spare_columns,
     )
 
 

@@ -13,10 +13,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cl_facenet.models.compute import Compute
 from cl_facenet.models.graphs import Graph, Pool
 from cl_facenet.models.layers import ConvBN, jointly, padding_of
 from cl_facenet.models.operations.pools import l2_pool, max_pool
 from cl_facenet.models.operations.response_norm import local_response_norm
+from cl_facenet.models.rows import Rows
 from cl_facenet.models.sizes import require_size
 
 Unit = Callable[..., ConvBN]
@@ -91,11 +93,11 @@ class PoolBranch(nn.Module):
     unit: Unit
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         x = pool_3x3(max_pool if self.pool == "max" else l2_pool, x, self.how)
         if self.projection is None:
             return x
-        return self.unit(self.projection, 1, name="project")(x, mask, train=train)
+        return self.unit(self.projection, 1, name="project")(x, rows, train=train)
 
 
 class InceptionBlock(nn.Module):
@@ -105,7 +107,7 @@ class InceptionBlock(nn.Module):
     graph: Graph
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         row, graph = self.row, self.graph
         unit = unit_of(graph, bias=0.2 if row.name in graph.biased else 0.0)
         branches = [Branch(*row.conv_3x3, 3, row.stride, unit, name="branch_3x3")]
@@ -117,14 +119,14 @@ class InceptionBlock(nn.Module):
         pointwise = [branch.reduce for branch in branches]
         if row.conv_1x1:
             pointwise.append(unit(row.conv_1x1, 1, name="branch_1x1"))
-        pointwise_maps = jointly(pointwise, x, mask, train=train)
+        pointwise_maps = jointly(pointwise, x, rows, train=train)
         maps = [
-            branch.expand(reduced, mask, train=train)
+            branch.expand(reduced, rows, train=train)
             for branch, reduced in zip(branches, pointwise_maps, strict=False)
         ]
         how = graph.pool(row.pool, row.stride)
         pool = PoolBranch(row.pool, how, row.projection, unit, name="branch_pool")
-        maps.append(pool(x, mask, train=train))
+        maps.append(pool(x, rows, train=train))
         if row.conv_1x1:
             place = 0 if row.name in graph.first_1x1 else len(maps)
             maps.insert(place, pointwise_maps[-1])
@@ -159,22 +161,24 @@ class InceptionTrunk(nn.Module):
     the last of which an unpadded 3x3 pool still fits; NN2's 224 ends in 7.
     """
 
-    rows: tuple[Row, ...]
+    table: tuple[Row, ...]
     graph: Graph
+    compute: Compute = Compute()
 
     @nn.compact
-    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         graph, unit = self.graph, unit_of(self.graph)
-        x = images * graph.pixel_range
-        x = unit(64, 7, 2, name="stem_7x7")(x, mask, train=train)
+        x = self.compute.cast(images * graph.pixel_range)
+        x = unit(64, 7, 2, name="stem_7x7")(x, rows, train=train)
         x = local_response_norm(pool_3x3(max_pool, x, graph.stem_pool), graph.lrn_alpha)
-        x = unit(64, 1, name="stem_1x1")(x, mask, train=train)
-        x = unit(192, 3, name="stem_3x3")(x, mask, train=train)
+        x = unit(64, 1, name="stem_1x1")(x, rows, train=train)
+        x = unit(192, 3, name="stem_3x3")(x, rows, train=train)
         x = pool_3x3(max_pool, local_response_norm(x, graph.lrn_alpha), graph.stem_pool)
-        for row in self.rows:
+        call = partial(InceptionBlock.__call__, train=train)
+        for row in self.table:
             block = InceptionBlock(row, graph, name=f"inception_{row.name}")
-            x = block(x, mask, train=train)
-        return x.mean((1, 2))
+            x = self.compute.block(call, block, x, rows)
+        return x.mean((1, 2), dtype=jnp.float32)
 
     def check_size(self, height: int, width: int) -> None:
         """Raises InputError for images that the network cannot take."""

@@ -4,14 +4,17 @@ Source of every number: David Sandberg's `inception_resnet_v1.py` and facenet-py
 file of the same name, whose batch normalisation (with a scale) this is.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cl_facenet.models.compute import Compute
 from cl_facenet.models.layers import Conv, ConvBN, Kernel, Pad
 from cl_facenet.models.operations.pools import max_pool
+from cl_facenet.models.rows import Rows
 from cl_facenet.models.sizes import require_size
 
 
@@ -72,9 +75,9 @@ class Chain(nn.Module):
     units: tuple[Unit, ...]
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         for number, unit in enumerate(self.units, start=1):
-            x = _conv_bn(unit, f"unit{number}")(x, mask, train=train)
+            x = _conv_bn(unit, f"unit{number}")(x, rows, train=train)
         return x
 
 
@@ -86,10 +89,10 @@ class Residual(nn.Module):
     relu: bool = True
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        maps = _side_by_side(self.branches, x, mask, train)
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        maps = _side_by_side(self.branches, x, rows, train)
         up, bias = Conv(x.shape[-1], 1, name="up")(jnp.concatenate(maps, -1))
-        x = x + self.scale * (up + bias)
+        x = x + (self.scale * (up + bias)).astype(x.dtype)
         return nn.relu(x) if self.relu else x
 
 
@@ -99,16 +102,16 @@ class Reduction(nn.Module):
     branches: Branches
 
     @nn.compact
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        maps = _side_by_side(self.branches, x, mask, train)
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        maps = _side_by_side(self.branches, x, rows, train)
         return jnp.concatenate([*maps, max_pool(x, 3, 2, 0)], -1)
 
 
 def _side_by_side(
-    branches: Branches, x: jax.Array, mask: jax.Array, train: bool
+    branches: Branches, x: jax.Array, rows: Rows, train: bool
 ) -> list[jax.Array]:
     return [
-        Chain(units, name=f"branch{number}")(x, mask, train=train)
+        Chain(units, name=f"branch{number}")(x, rows, train=train)
         for number, units in enumerate(branches, start=1)
     ]
 
@@ -125,22 +128,25 @@ class InceptionResNetV1(nn.Module):
     leaves one.
     """
 
+    compute: Compute = Compute()
+
     @nn.compact
-    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = (images * 255 - 127.5) / 128
+    def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        x = self.compute.cast((images * 255 - 127.5) / 128)
         for name, unit in STEM:
             if name == "3b":
                 x = max_pool(x, 3, 2, 0)
-            x = _conv_bn(unit, f"stem_{name}")(x, mask, train=train)
+            x = _conv_bn(unit, f"stem_{name}")(x, rows, train=train)
+        call = partial(Residual.__call__, train=train)
         for name, branches, repeats, scale, reduction in STAGES:
             for number in range(1, repeats + 1):
                 block = Residual(branches, scale, name=f"{name}_{number}")
-                x = block(x, mask, train=train)
+                x = self.compute.block(call, block, x, rows)
             if reduction is not None:
                 reduced_by, to_half = reduction
-                x = Reduction(to_half, name=reduced_by)(x, mask, train=train)
-        x = Residual(BLOCK_8, 1.0, relu=False, name="block8_6")(x, mask, train=train)
-        return x.mean((1, 2))
+                x = Reduction(to_half, name=reduced_by)(x, rows, train=train)
+        x = Residual(BLOCK_8, 1.0, relu=False, name="block8_6")(x, rows, train=train)
+        return x.mean((1, 2), dtype=jnp.float32)
 
     def check_size(self, height: int, width: int) -> None:
         """Raises InputError for images that the network cannot take."""

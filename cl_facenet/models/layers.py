@@ -12,6 +12,7 @@ from jax.nn.initializers import Initializer
 from cl_facenet.models.operations.batch_norm import EPSILON, count_values, normalize
 from cl_facenet.models.operations.convolution import conv
 from cl_facenet.models.operations.padding import Padding, same_padding
+from cl_facenet.models.rows import Rows
 
 # Torch's default for convolutions and linear layers: U(+-1/sqrt(fan_in)).
 torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
@@ -46,9 +47,9 @@ def _pair(kernel: Kernel) -> tuple[int, int]:
 class ConvBN(nn.Module):
     """Convolution, batch normalisation, ReLU: the unit of the Inception tables.
 
-    [B, H, W, I] -> [B, H', W', features]; rows where mask [B] is False count for
-    nothing. As in Torch, running <- 0.9 running + 0.1 batch, and the batch is
-    normalised by its biased variance while the running variance is unbiased.
+    [B, H, W, I] -> [B, H', W', features]; statistics are of `rows`. As in Torch,
+    running <- 0.9 running + 0.1 batch, and the batch is normalised by its biased
+    variance while the running variance is unbiased.
 
     Attributes:
       bias: what the convolution's bias starts at; None: it has none.
@@ -74,12 +75,12 @@ class ConvBN(nn.Module):
         )
         self.bn = BatchNormReLU(self.epsilon)
 
-    def __call__(self, x: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        return jointly([self], x, mask, train=train)[0]
+    def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        return jointly([self], x, rows, train=train)[0]
 
 
 def jointly(
-    units: Sequence[ConvBN], x: jax.Array, mask: jax.Array, *, train: bool
+    units: Sequence[ConvBN], x: jax.Array, rows: Rows, *, train: bool
 ) -> list[jax.Array]:
     """What each of some units gives of one map, by one convolution.
 
@@ -91,7 +92,7 @@ def jointly(
     padding = padding_of(first.padding, x, first.kernel, first.stride)
     y = conv(x, jnp.concatenate(kernels, -1), first.stride, padding)
     norms = [unit.bn for unit in units]
-    z = _normalize_jointly(norms, y, biases, mask, train=train)
+    z = _normalize_jointly(norms, y, biases, rows, train=train)
     maps = _apart(z, biases)
     if first.is_mutable_collection("intermediates"):  # as though each were called
         for unit, before, after in zip(units, _apart(y, biases), maps, strict=True):
@@ -156,10 +157,10 @@ class BatchNormReLU(nn.Module):
     epsilon: float = EPSILON
 
     def __call__(
-        self, x: jax.Array, conv_bias: jax.Array, mask: jax.Array, *, train: bool
+        self, x: jax.Array, conv_bias: jax.Array, rows: Rows, *, train: bool
     ) -> jax.Array:
         biases = [jnp.broadcast_to(conv_bias, x.shape[-1:])]
-        return _normalize_jointly([self], x, biases, mask, train=train)
+        return _normalize_jointly([self], x, biases, rows, train=train)
 
     @nn.compact
     def normalization(self, features: int) -> Normalization:
@@ -177,7 +178,7 @@ def _normalize_jointly(
     modules: Sequence[BatchNormReLU],
     x: jax.Array,
     conv_biases: Sequence[jax.Array],
-    mask: jax.Array,
+    rows: Rows,
     *,
     train: bool,
 ) -> jax.Array:
@@ -191,11 +192,12 @@ def _normalize_jointly(
         running_mean = jnp.concatenate([part.mean.value for part in parts])
         running_var = jnp.concatenate([part.var.value for part in parts])
         factor = scale * jax.lax.rsqrt(running_var + epsilon)
-        return nn.relu(x * factor + (bias + (conv_bias - running_mean) * factor))
-    weight = mask.astype(jnp.float32)[:, None, None, None]
-    y, mean, var = normalize(x, scale, bias, weight, epsilon)
+        y = x * factor + (bias + (conv_bias - running_mean) * factor)
+        return nn.relu(y).astype(x.dtype)
+    weight = rows.mask.astype(jnp.float32)[:, None, None, None]
+    y, mean, var = normalize(x, scale, bias, weight, epsilon, rows.axis)
     if not modules[0].is_initializing():
-        count = count_values(x, weight)
+        count = count_values(x, weight, rows.axis)
         unbiased = var * (count / jnp.maximum(count - 1, 1))
         mean = mean + jax.lax.stop_gradient(conv_bias)
         means, variances = _apart(mean, conv_biases), _apart(unbiased, conv_biases)

@@ -4,8 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from cl_facenet.models.compute import Compute
 from cl_facenet.models.layers import Conv, he_normal
 from cl_facenet.models.operations.pools import max_pool
+from cl_facenet.models.rows import Rows
 from cl_facenet.models.sizes import require_size
 
 # Channels and number of the 3x3 convolutions before each of the five max pools.
@@ -23,24 +25,31 @@ class VGGFace(nn.Module):
 
     stages: tuple[tuple[int, int], ...] = STAGES
     fc6: int = 4096
+    compute: Compute = Compute()
 
     @nn.compact
-    def __call__(self, images: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = images * 255 - jnp.array(RGB_MEAN)
+    def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        x = self.compute.cast(images * 255 - jnp.array(RGB_MEAN))
         for stage, (features, repeats) in enumerate(self.stages, start=1):
             for number in range(1, repeats + 1):
-                x, bias = Conv(
+                conv = Conv(
                     features,
                     kernel=3,
                     padding="half",
                     kernel_init=he_normal,
                     name=f"conv{stage}_{number}",
-                )(x)
-                x = nn.relu(x + bias)
+                )
+                x = self.compute.block(_conv_relu, conv, x)
             x = max_pool(x, 2, 2, 0)
         x = x.reshape(len(x), -1)
-        return nn.relu(nn.Dense(self.fc6, kernel_init=he_normal, name="fc6")(x))
+        fc6 = nn.Dense(self.fc6, dtype=x.dtype, kernel_init=he_normal, name="fc6")
+        return nn.relu(fc6(x))
 
     def check_size(self, height: int, width: int) -> None:
         """Raises InputError for images that the network cannot take."""
         require_size(height == width == 224, height, width, "224x224 only")
+
+
+def _conv_relu(conv: Conv, x: jax.Array) -> jax.Array:
+    y, bias = conv(x)
+    return nn.relu(y + bias.astype(y.dtype))

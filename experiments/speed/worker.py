@@ -67,7 +67,7 @@ def repeated_step(config: Any, num_classes: int, batch: Any) -> Act:
 
     model = build_model(config, num_classes)
     tx, _ = build_optimizer(config, num_photos=10_000, num_steps=1000)
-    state, step = build_start(config, model, tx)
+    state, step, _ = build_start(config, model, tx)
     batch = jax.device_put(batch)
 
     def act() -> object:

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from cl_facenet.models.face_resnet import FaceResNet, PReLU, ResidualUnit
+from cl_facenet.models.rows import Rows
 
 
 def test_prelu_has_a_slope_for_every_channel():
@@ -30,10 +31,10 @@ def test_the_eight_outer_columns_are_not_looked_at():
     images = np.random.default_rng(0).random((1, 112, 112, 3), np.float32)
     masked = images.copy()
     masked[:, :, :8], masked[:, :, -8:] = 0, 1
-    trunk, mask = FaceResNet(), np.ones(1, bool)
+    trunk, rows = FaceResNet(), Rows(np.ones(1, bool))
     key = jax.random.key(0, impl="rbg")
-    variables = jax.jit(lambda: trunk.init(key, images, mask, train=False))()
-    apply = jax.jit(lambda v, x: trunk.apply(v, x, mask, train=False))
+    variables = jax.jit(lambda: trunk.init(key, images, rows, train=False))()
+    apply = jax.jit(lambda v, x: trunk.apply(v, x, rows, train=False))
     one, other = (apply(variables, x) for x in (images, masked))
     np.testing.assert_array_equal(one, other)
     inner = images.copy()

@@ -7,6 +7,7 @@ import pytest
 from models import reference_forward as reference
 
 from cl_facenet.models.facenet import abstract_variables, create_model
+from cl_facenet.models.rows import Rows
 from cl_facenet.models.vgg import VGGFace
 
 TOLERANCE = 1e-5  # of unit vectors; measured: 4.1e-7 at most
@@ -94,12 +95,12 @@ def test_face_resnet():
 
 def test_a_vgg_of_few_channels():
     trunk = VGGFace(stages=((4, 2), (6, 2), (8, 3), (8, 3), (8, 3)), fc6=16)
-    images, mask = images_of(64), jnp.ones(2, bool)
+    images, rows = images_of(64), Rows(jnp.ones(2, bool))
     abstract = jax.eval_shape(
-        lambda: trunk.init(jax.random.key(0), images, mask, train=False)
+        lambda: trunk.init(jax.random.key(0), images, rows, train=False)
     )
     variables = random_like(abstract, seed=2)
-    ours = trunk.apply(variables, images, mask, train=False)
+    ours = trunk.apply(variables, images, rows, train=False)
     theirs = [
         reference.vgg_trunk(variables["params"], image, (2, 2, 3, 3, 3))
         for image in images

@@ -7,6 +7,7 @@ import pytest
 
 from cl_facenet.models.graphs import GRAPHS, OPENFACE, OPENFACE_RELEASED
 from cl_facenet.models.inception import InceptionBlock, Row
+from cl_facenet.models.rows import Rows
 
 MASK = np.ones(2, bool)
 
@@ -15,11 +16,11 @@ def test_a_smaller_pooled_map_lies_in_the_middle_of_zeros():
     """Block 3b: its L2 pool gives 10x10, which the 12x12 block pads by one."""
     block = InceptionBlock(Row("3b", 8, (4, 8), None, "l2", 5), OPENFACE)
     x = jax.random.uniform(jax.random.key(0), (2, 12, 12, 6)) + 0.1
-    mask = jnp.ones(2, bool)
-    variables = block.init(jax.random.key(1), x, mask, train=False)
+    rows = Rows(jnp.ones(2, bool))
+    variables = block.init(jax.random.key(1), x, rows, train=False)
     bias = variables["params"]["branch_pool"]["project"]["bn"]["bias"]
     variables["params"]["branch_pool"]["project"]["bn"]["bias"] = bias + 100
-    pooled = block.apply(variables, x, mask, train=False)[..., 8:13]  # behind the 3x3
+    pooled = block.apply(variables, x, rows, train=False)[..., 8:13]  # behind the 3x3
     inside = np.zeros((12, 12), bool)
     inside[1:11, 1:11] = True
     assert (pooled[:, inside] > 0).all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cl_facenet.models import layers
+from cl_facenet.models.rows import Rows
 
 
 def normal(seed, *shape):
@@ -18,8 +19,8 @@ class TestBatchNormReLU:
     conv_bias = normal(9, 5)
 
     def run(self, x, mask=None, train=True):
-        mask = np.ones(len(x), bool) if mask is None else mask
-        args = (x, self.conv_bias, mask)
+        rows = Rows(np.ones(len(x), bool) if mask is None else mask)
+        args = (x, self.conv_bias, rows)
         variables = self.bn.init(jax.random.key(0), *args, train=True)
         y, updates = self.bn.apply(
             variables, *args, train=train, mutable=["batch_stats"]
@@ -63,24 +64,24 @@ class TestBatchNormReLU:
         np.testing.assert_array_equal(stats["mean"], 0)
 
     def test_epsilon_is_under_the_root_in_training_and_in_evaluation(self):
-        x, mask = normal(0, 4, 3, 2, 5), np.ones(4, bool)
+        x, rows = normal(0, 4, 3, 2, 5), Rows(np.ones(4, bool))
         bn = layers.BatchNormReLU(epsilon=0.5)
-        variables = bn.init(jax.random.key(0), x, self.conv_bias, mask, train=True)
+        variables = bn.init(jax.random.key(0), x, self.conv_bias, rows, train=True)
         y, _ = bn.apply(
-            variables, x, self.conv_bias, mask, train=True, mutable=["batch_stats"]
+            variables, x, self.conv_bias, rows, train=True, mutable=["batch_stats"]
         )
         expected = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 0.5)
         np.testing.assert_allclose(y, np.maximum(expected, 0), atol=1e-5)
-        y = bn.apply(variables, x, self.conv_bias, mask, train=False)
+        y = bn.apply(variables, x, self.conv_bias, rows, train=False)
         expected = (x + self.conv_bias) / np.sqrt(1 + 0.5)
         np.testing.assert_allclose(y, np.maximum(expected, 0), rtol=1e-5, atol=1e-6)
 
 
 class TestConvBN:
-    x, mask = normal(0, 2, 6, 8, 3), np.ones(2, bool)
+    x, rows = normal(0, 2, 6, 8, 3), Rows(np.ones(2, bool))
 
     def params(self, unit):
-        return unit.init(jax.random.key(0), self.x, self.mask, train=False)["params"]
+        return unit.init(jax.random.key(0), self.x, self.rows, train=False)["params"]
 
     def test_a_bias_starts_where_it_is_told_to_or_is_not_there(self):
         assert "bias" not in self.params(layers.ConvBN(5, 3, bias=None))["conv"]
@@ -89,12 +90,12 @@ class TestConvBN:
 
     def test_without_a_bias_it_is_as_with_a_bias_of_zero(self):
         with_bias, without = layers.ConvBN(5, 3), layers.ConvBN(5, 3, bias=None)
-        variables = with_bias.init(jax.random.key(0), self.x, self.mask, train=False)
+        variables = with_bias.init(jax.random.key(0), self.x, self.rows, train=False)
         bare = jax.tree.map(jnp.copy, variables)
         del bare["params"]["conv"]["bias"]
         for train in (False, True):
             ours, theirs = (
-                unit.apply(v, self.x, self.mask, train=train, mutable=["batch_stats"])
+                unit.apply(v, self.x, self.rows, train=train, mutable=["batch_stats"])
                 for unit, v in ((without, bare), (with_bias, variables))
             )
             jax.tree.map(np.testing.assert_array_equal, ours, theirs)
@@ -103,7 +104,7 @@ class TestConvBN:
     def test_a_kernel_of_two_sizes_keeps_the_map(self, kernel, height):
         unit = layers.ConvBN(5, kernel, padding="half")
         y, variables = unit.init_with_output(
-            jax.random.key(0), self.x, self.mask, train=False
+            jax.random.key(0), self.x, self.rows, train=False
         )
         assert y.shape == (2, 6, 8, 5)
         assert variables["params"]["conv"]["kernel"].shape == (height, 8 - height, 3, 5)
@@ -145,20 +146,20 @@ class Pair(nn.Module):
     together: bool
 
     @nn.compact
-    def __call__(self, x, mask, *, train):
+    def __call__(self, x, rows, *, train):
         units = [
             layers.ConvBN(5, 3, padding=1, name="one"),
             layers.ConvBN(2, 3, padding=1, bias=None, name="other"),
         ]
         if self.together:
-            return layers.jointly(units, x, mask, train=train)
-        return [unit(x, mask, train=train) for unit in units]
+            return layers.jointly(units, x, rows, train=train)
+        return [unit(x, rows, train=train) for unit in units]
 
 
 @pytest.mark.parametrize("train", [False, True])
 def test_units_jointly_are_the_units(train):
-    x, mask = normal(0, 4, 6, 8, 3), np.arange(4) < 3
-    variables = Pair(together=False).init(jax.random.key(0), x, mask, train=True)
+    x, rows = normal(0, 4, 6, 8, 3), Rows(np.arange(4) < 3)
+    variables = Pair(together=False).init(jax.random.key(0), x, rows, train=True)
     variables = jax.tree.map(lambda v: v + 0.1 * normal(1, *v.shape) ** 2, variables)
 
     def run(together):
@@ -166,7 +167,7 @@ def test_units_jointly_are_the_units(train):
             maps, updates = Pair(together).apply(
                 variables | {"params": params},
                 x,
-                mask,
+                rows,
                 train=train,
                 mutable=["batch_stats"],
             )

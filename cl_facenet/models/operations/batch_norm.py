@@ -8,23 +8,25 @@ import jax.numpy as jnp
 EPSILON = 1e-5  # Torch's
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def normalize(
     x: jax.Array,
     scale: jax.Array,
     bias: jax.Array,
     weight: jax.Array,
     epsilon: float = EPSILON,
+    axis: str | None = None,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """ReLU of the batch-normalised x [B, H, W, C], and the batch's mean and variance.
 
     Ioffe and Szegedy 2015, algorithm 1, with the gradient of section 3 written out: one
     pass over the map where autodiff takes several. `weight` [B, 1, 1, 1] is 1 for rows
-    that count and 0 for padding. Statistics are float32 and two-pass: E[x^2] - E[x]^2
-    loses all digits where the mean is large, and shifted by a pixel it is exact enough
-    but slower here (experiments/speed/README.md).
+    that count and 0 for padding; with `axis`, statistics are of the rows of all devices
+    along that mapped axis. They are float32, whatever x is, and two-pass: E[x^2] -
+    E[x]^2 loses all digits where the mean is large, and shifted by a pixel it is exact
+    enough but slower here (experiments/speed/README.md).
     """
-    return _normalize_forward(x, scale, bias, weight, epsilon)[0]
+    return _normalize_forward(x, scale, bias, weight, epsilon, axis)[0]
 
 
 def _normalize_forward(
@@ -33,12 +35,14 @@ def _normalize_forward(
     bias: jax.Array,
     weight: jax.Array,
     epsilon: float,
+    axis: str | None,
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    share = _share_of(x, weight)
-    mean = jnp.sum(x * share, (0, 1, 2))
-    var = jnp.sum(jnp.square(x - mean) * share, (0, 1, 2))
-    y = jax.nn.relu(_before_relu(x, mean, var, scale, bias, epsilon))
-    return (y, mean, var), (x, mean, var, scale, bias, weight)
+    share = _share_of(x, weight, axis)
+    x32 = x.astype(jnp.float32)
+    mean = _total(jnp.sum(x32 * share, (0, 1, 2)), axis)
+    var = _total(jnp.sum(jnp.square(x32 - mean) * share, (0, 1, 2)), axis)
+    y = jax.nn.relu(_before_relu(x32, mean, var, scale, bias, epsilon))
+    return (y.astype(x.dtype), mean, var), (x, mean, var, scale, bias, weight)
 
 
 def _before_relu(
@@ -54,20 +58,27 @@ def _before_relu(
 
 def _normalize_backward(
     epsilon: float,
+    axis: str | None,
     saved: tuple[jax.Array, ...],
     grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     x, mean, var, scale, bias, weight = saved
+    x32 = x.astype(jnp.float32)
     # Computed once more, rather than kept: it is nearly free beside reading x.
-    positive = _before_relu(x, mean, var, scale, bias, epsilon) > 0
-    grad = jnp.where(positive, grads[0], 0)  # the statistics are not differentiated
+    positive = _before_relu(x32, mean, var, scale, bias, epsilon) > 0
+    # The statistics are not differentiated.
+    grad = jnp.where(positive, grads[0].astype(jnp.float32), 0)
     inverse = jax.lax.rsqrt(var + epsilon)
-    x_hat = (x - mean) * inverse
+    x_hat = (x32 - mean) * inverse
     bias_grad = jnp.sum(grad, (0, 1, 2))
     scale_grad = jnp.sum(grad * x_hat, (0, 1, 2))
-    through_batch = _share_of(x, weight) * (bias_grad + x_hat * scale_grad)
+    # Through the statistics goes what all rows send back, of a parameter's gradient
+    # each device has what its own rows do.
+    through_batch = _share_of(x, weight, axis) * (
+        _total(bias_grad, axis) + x_hat * _total(scale_grad, axis)
+    )
     return (
-        (grad - through_batch) * (scale * inverse),
+        ((grad - through_batch) * (scale * inverse)).astype(x.dtype),
         scale_grad,
         bias_grad,
         None,
@@ -77,14 +88,19 @@ def _normalize_backward(
 normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
-def count_values(x: jax.Array, weight: jax.Array) -> jax.Array:
-    """How many numbers of each channel count."""
-    return jnp.maximum(weight.sum() * (x.shape[1] * x.shape[2]), 1.0)
+def count_values(x: jax.Array, weight: jax.Array, axis: str | None = None) -> jax.Array:
+    """How many numbers of each channel count, on all devices along `axis`."""
+    rows = _total(weight.sum(), axis)
+    return jnp.maximum(rows * (x.shape[1] * x.shape[2]), 1.0)
 
 
-def _share_of(x: jax.Array, weight: jax.Array) -> jax.Array:
+def _total(x: jax.Array, axis: str | None) -> jax.Array:
+    return x if axis is None else jax.lax.psum(x, axis)
+
+
+def _share_of(x: jax.Array, weight: jax.Array, axis: str | None) -> jax.Array:
     """What each number of a row has in the mean of its channel, [B, 1, 1, 1].
 
     Within the sum, where the division behind it would be one more kernel a layer.
     """
-    return weight / count_values(x, weight)
+    return weight / count_values(x, weight, axis)

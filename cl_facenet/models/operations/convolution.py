@@ -10,7 +10,8 @@ from cl_facenet.models.operations.platforms import by_platform
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    """Cross-correlation with written-out padding."""
+    """Cross-correlation with written-out padding, in x's precision."""
+    kernel = kernel.astype(x.dtype)
     if kernel.shape[:2] == (1, 1) and stride == 1 and pairs(padding) == pairs(0):
         return x @ kernel[0, 0]
     if stride == 1:

@@ -99,7 +99,7 @@ def _to_winners(
     number, length = grad.shape[axis], -(-size // stride)
     phases = []
     for phase in range(stride):
-        total = jnp.zeros(())
+        total = jnp.zeros((), grad.dtype)
         for place in range(phase, window, stride):
             won = jnp.where(winner == place, grad, 0)
             before = place // stride
@@ -125,18 +125,19 @@ def _to_winners_of_all(
     )
     by_place = zip(reversed(grads), reversed(winners), strict=True)
     won = [jnp.where(w == place, g, 0) for place, (g, w) in enumerate(by_place)]
-    return sum(won, start=jnp.zeros(()))
+    return sum(won, start=jnp.zeros((), grad.dtype))
 
 
 def l2_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
     """Root of the sum of squares over square windows (Torch's SpatialLPPooling, p=2).
 
     An all-zero window has value and gradient zero. The sums are of shifted slices,
-    along rows, then along columns, on every platform.
+    along rows, then along columns, on every platform, and float32 whatever x is.
     """
-    total = pad_space(jnp.square(x), padding)
+    total = pad_space(jnp.square(x.astype(jnp.float32)), padding)
     for axis in (1, 2):
         total = sum(windows_along(total, axis, window, stride), start=jnp.zeros(()))
     nonzero = total > 0
     # The inner `where` keeps the infinite slope of sqrt at 0 out of the gradient.
-    return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, total, 1.0)), 0.0)
+    root = jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, total, 1.0)), 0.0)
+    return root.astype(x.dtype)

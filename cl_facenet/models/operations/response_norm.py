@@ -14,7 +14,8 @@ def local_response_norm(x: jax.Array, alpha: float = 1e-4 / 5) -> jax.Array:
 
     Krizhevsky et al. 2012, section 3.3, with window 5 and k = 1. `alpha` is Torch's
     (nn.SpatialCrossMapLRN), already divided by the window. The gradient is written
-    out: autodiff goes over the map once for each of the five places in a window.
+    out: autodiff goes over the map once for each of the five places in a window. The
+    sums are float32, whatever x is.
     """
     return _lrn_forward(x, alpha)[0]
 
@@ -22,17 +23,18 @@ def local_response_norm(x: jax.Array, alpha: float = 1e-4 / 5) -> jax.Array:
 def _lrn_forward(
     x: jax.Array, alpha: float
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    d = 1 + alpha * _sum_over_channels(jnp.square(x))
-    return x * _power(d), (x, d)
+    d = 1 + alpha * _sum_over_channels(jnp.square(x.astype(jnp.float32)))
+    return (x * _power(d)).astype(x.dtype), (x, d)
 
 
 def _lrn_backward(
     alpha: float, saved: tuple[jax.Array, jax.Array], grad: jax.Array
 ) -> tuple[jax.Array]:
     x, d = saved
+    dtype, x, grad = x.dtype, x.astype(jnp.float32), grad.astype(jnp.float32)
     scale = _power(d)
     shared = _sum_over_channels(grad * x * scale / d)
-    return (grad * scale - (2 * 0.75 * alpha) * x * shared,)
+    return ((grad * scale - (2 * 0.75 * alpha) * x * shared).astype(dtype),)
 
 
 local_response_norm.defvjp(_lrn_forward, _lrn_backward)
