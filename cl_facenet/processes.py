@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 from jax.experimental import multihost_utils
@@ -16,8 +17,12 @@ from cl_facenet.errors import UsageError
 
 PORT = 8476  # of the first process, where the list of hosts names none
 
-# Processes that have nothing left to do wait for the first one, which evaluates.
-_PATIENCE = 24 * 60 * 60  # seconds
+_SETTINGS: dict[str, Any] = {
+    # Seconds without a sign of life from one, after which the others end, too.
+    "heartbeat_timeout_seconds": 30,
+    # Those that have nothing left to do wait so long for the first, which evaluates.
+    "shutdown_timeout_seconds": 24 * 60 * 60,
+}
 
 
 def join_cluster() -> None:
@@ -29,7 +34,7 @@ def join_cluster() -> None:
       UsageError: it speaks of none.
     """
     try:
-        jax.distributed.initialize(shutdown_timeout_seconds=_PATIENCE)
+        jax.distributed.initialize(**_SETTINGS)
     except (ValueError, RuntimeError) as error:
         says = str(error).splitlines()[0]
         raise UsageError(
@@ -65,10 +70,7 @@ def join_hosts(hosts: Sequence[str], process_id: int | None) -> None:
     port = hosts[0].partition(":")[2] or str(PORT)
     try:
         jax.distributed.initialize(
-            f"{names[0]}:{port}",
-            len(hosts),
-            process_id,
-            shutdown_timeout_seconds=_PATIENCE,
+            f"{names[0]}:{port}", len(hosts), process_id, **_SETTINGS
         )
     except RuntimeError as error:
         says = str(error).splitlines()[0]

@@ -21,10 +21,11 @@ LAYERS = (
     ("config", "export"),
     ("embedder", "progress", "warm_start"),
     ("checkpoint",),
-    ("state", "metrics", "workdir"),
+    ("state", "metrics", "workdir", "memory"),
+    ("sharding",),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models"),
-    ("params", "compiling", "prng"),
+    ("params", "compiling", "prng", "processes"),
     ("errors", "user_cache", "whole_files", "huge_pages", "preemption"),
 )
 

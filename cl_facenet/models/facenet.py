@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from cl_facenet.errors import InputError, UsageError
-from cl_facenet.losses.softmax import NOBODY
 from cl_facenet.models.compute import DTYPES, Compute
 from cl_facenet.models.ending import Ending, LinearBN
 from cl_facenet.models.face_resnet import FaceResNet
@@ -27,6 +26,9 @@ from cl_facenet.models.layers import xavier_uniform
 from cl_facenet.models.operations.lengths import l2_normalize, l2_normalize_above
 from cl_facenet.models.rows import Rows
 from cl_facenet.models.vgg import VGGFace
+
+# The logit, or cosine, of a column that is nobody's: its share of a softmax is 0.
+NOBODY = -1e30
 
 
 class Network(NamedTuple):
