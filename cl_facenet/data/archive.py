@@ -2,13 +2,14 @@
 
 import contextlib
 import hashlib
+import os
 import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, reason_of
 
 # As the folders of unfinished records, to be cleared away with them after a kill.
 UNFINISHED = ".preparing-"
@@ -61,11 +62,13 @@ def _unpack(archive: Path, folder: Path) -> None:
     # without a number.
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
+            reason = reason_of(error).replace(f"{folder}{os.sep}", "")
             raise InputError(
-                f"{archive}: cannot be unpacked in {folder.parent} ({error.strerror}); "
-                "make both accessible, free some space, or shorten its names"
+                f"{archive}: cannot be unpacked in {folder.parent} ({reason}); check "
+                "the space there, and the names in the archive"
             ) from error
-        reason = str(error) or type(error).__name__
+        # Of a file in no format there are four lines more, one a format.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         raise InputError(
             f"{archive}: not a readable tar or zip archive ({reason}); get it again, "
             "or unpack it and give the folder"

@@ -110,7 +110,7 @@ def _identity(file: Path, name: str) -> bytes:
     try:
         return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{name!r}: the name is not UTF-8; rename it") from error
+        raise InputError(f"{file}: the name is not UTF-8; rename it") from error
 
 
 def _slug(root: Path) -> str:
