@@ -5,6 +5,7 @@ import hashlib
 import os
 import tarfile
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,7 +131,9 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
             )
         kept = tarfile.data_filter(member, path)
         guard.check(kept.name, kept.size)
-        return kept.replace(mtime=0, deep=False)  # any number may be in there
+        # Any number may be in there, and a folder as old as its archive would be
+        # cleared away as a leftover.
+        return kept.replace(mtime=time.time(), deep=False)
 
     with tarfile.open(archive, tarinfo=_Header) as tar:
         tar.extractall(folder, filter=plain)

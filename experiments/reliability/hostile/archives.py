@@ -144,15 +144,21 @@ def tar_link_loop(rng: random.Random, outside: Path) -> Archive:
 
 
 def tar_deep_links(rng: random.Random, outside: Path) -> Archive:
-    """Links in links, longer than a path may be: what has misled the data filter."""
-    folder, members, path = "d" * 247, [], ""
-    for letter in "abcdefghijklmnop"[: rng.randint(8, 16)]:
-        members.append((info(f"{path}{folder}", type=tarfile.DIRTYPE), b""))
-        link = info(f"{path}{letter}", type=tarfile.SYMTYPE, linkname=folder)
-        members.append((link, b""))
-        path += f"{letter}/"
-    up = info("escape", type=tarfile.SYMTYPE, linkname=path + "../" * 24 + "out")
-    return tar([*members, (up, b""), (info("escape/x.png"), b"x")]), "tar", None
+    """Links longer than a path may be, which the data filter has not followed.
+
+    CVE-2025-4517: it takes what lies behind them for a folder inside.
+    """
+    folder, letters, members, path = "d" * 247, "abcdefghijklmnop", [], ""
+    for letter in letters:
+        members.append(info(f"{path}{folder}", type=tarfile.DIRTYPE))
+        members.append(info(path + letter, type=tarfile.SYMTYPE, linkname=folder))
+        path += f"{folder}/"
+    far = "/".join(letters) + "/" + "l" * 254
+    members.append(info(far, type=tarfile.SYMTYPE, linkname="../" * len(letters)))
+    up = far + "/.." * rng.randint(2, 4)
+    members.append(info("escape", type=tarfile.SYMTYPE, linkname=up))
+    links = [(member, b"") for member in members]
+    return tar([*links, (info("escape/out.png"), b"x")]), "tar", None
 
 
 def tar_device(rng: random.Random, outside: Path) -> Archive:
@@ -176,7 +182,8 @@ def tar_odd_attributes(rng: random.Random, outside: Path) -> Archive:
         )
         for name, content in members.items()
     ]
-    odd.insert(0, (info("ann", type=tarfile.DIRTYPE, mode=0), b""))
+    for folder in ("ann", "."):
+        odd.insert(0, (info(folder, type=tarfile.DIRTYPE, mode=0), b""))
     content = tar(odd, "w:gz", format=tarfile.GNU_FORMAT)
     return content, "tgz", list(members)
 

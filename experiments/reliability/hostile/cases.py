@@ -76,11 +76,12 @@ def outcome(case: Case) -> str:
         try:
             give = _made(case, room)
             before = _others(Path(name), room / "target")
-            with _no_warnings():
-                found = give()
-            if _others(Path(name), room / "target") != before:
-                raise WrongError("changes what is not its own")
-            return found
+            try:
+                with _no_warnings():
+                    return give()
+            finally:  # whatever else is wrong
+                if _others(Path(name), room / "target") != before:
+                    raise WrongError("changes what is not its own")
         except WrongError as error:
             return f"WRONG: {error}"
         except Exception as error:
