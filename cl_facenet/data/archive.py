@@ -18,7 +18,7 @@ UNFINISHED = ".preparing-"
 # Photos are compressed already: what grows to more than both of these is no photos.
 _HARMLESS = 1 << 30  # bytes
 _GROWTH = 100  # times the archive
-_DEEPEST = 32  # folders in folders; deleting those of thousands fails
+_DEEPEST = 32  # folders in folders: to delete them takes an open file for each
 _LONGEST_HEADER = 1 << 16  # bytes of names and attributes, which are read into memory
 
 

@@ -152,6 +152,16 @@ def test_what_grows_too_much_is_refused_before_it_fills_the_disk(
         pass
 
 
+@pytest.mark.parametrize("suffix", [".tgz", ".zip"])
+def test_folders_in_folders_have_an_end(suffix, tmp_path):
+    path = pack_member(tmp_path / f"deep{suffix}", "a/" * 40 + "0.png")
+    with (
+        pytest.raises(InputError, match="refused, a member is too deep in folders"),
+        unpacked(path, tmp_path / "work"),
+    ):
+        pass
+
+
 def test_what_is_damaged_behind_the_last_photo_is_noticed(faces, tmp_path):
     """The checksum of all is there, and a photo may be other than it was."""
     path = pack(faces, tmp_path / "faces.tgz", "")

@@ -206,6 +206,7 @@ def tar_claims_header_size(rng: random.Random, outside: Path) -> Archive:
 def tar_odd_pax(rng: random.Random, outside: Path) -> Archive:
     odd = rng.choice(
         [
+            {"comment": "x" * rng.randint(2**16, 2**18)},
             {"size": "-512"},
             {"size": str(2**60)},
             {"path": "ann/a\0b.png"},

@@ -179,7 +179,7 @@ def _check_records(out: Path, names: list[str] | None) -> None:
 
 def _check_line(line: str, named: str) -> None:
     """One line that a terminal can show, with the name of what is wrong."""
-    if line != printable(line):
+    if not line.isprintable():
         raise WrongError(f"more than a line: {line!r}")
     if printable(named) not in line:
         raise WrongError(f"does not name {named!r}: {line}")
