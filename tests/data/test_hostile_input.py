@@ -105,8 +105,16 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("source", ["loop", "a\nb \x1b[2J", "x" * 300])
+@pytest.mark.parametrize(
+    ("command", "source"),
+    [
+        ("prepare", "loop"),
+        ("prepare", "a\nb \x1b[2J"),
+        ("prepare", "x" * 300),
+        ("align", "a\nb \x1b[2J"),
+        ("train", "loop"),
+    ],
+)
 def test_at_the_shell_it_is_one_line(command, source, tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "a\nb \x1b[2J/ann").mkdir(parents=True)
