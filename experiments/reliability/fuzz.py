@@ -1,6 +1,6 @@
 """Gives the package hostile photos, archives, folders and weights.
 
-python -m experiments.reliability.fuzz --cases=2000
+python -m experiments.reliability.fuzz [--cases=2000] [--seed=0]
 
 Each case is made anew from its seed and given to what a user would give it to. It is
 right if it is read with the pixels that it shows, or is one line that names it; nothing

@@ -432,7 +432,7 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "one name twice": (same_name_twice, "read"),
     "a file where a folder should be": (file_in_the_way, "refused"),
     "a name of more than 255 bytes": (long_name, "refused"),
-    "folders thousands deep": (deep_folders, "refused"),
+    "folders too many deep": (deep_folders, "refused"),
     "folders a few deep": (a_few_folders_deep, "read"),
     "strange names in it": (odd_names, "read"),
     "an unreadable photo in it": (bad_photo_inside, "skipped"),

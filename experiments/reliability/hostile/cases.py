@@ -8,6 +8,7 @@ import contextlib
 import io
 import os
 import random
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ KINDS = {
     "weights": weights.KINDS,
 }
 NOBODY = 65534
+LONGEST = 60  # seconds for a case; they take milliseconds
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def outcome(case: Case) -> str:
             give = _made(case, room)
             before = _others(Path(name), room / "target")
             try:
-                with _no_warnings():
+                with _no_warnings(), _in_time():
                     return give()
             finally:  # whatever else is wrong
                 if _others(Path(name), room / "target") != before:
@@ -201,6 +203,22 @@ def _no_warnings() -> Iterator[None]:
         yield
     if caught:
         raise WrongError(f"warns: {caught[0].message}")
+
+
+@contextlib.contextmanager
+def _in_time() -> Iterator[None]:
+    """Ends what waits for ever, as for a pipe's other end."""
+
+    def too_late(*_: object) -> None:
+        raise WrongError(f"takes more than {LONGEST} seconds")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(LONGEST)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _others(root: Path, target: Path) -> dict[str, tuple[int, ...]]:
