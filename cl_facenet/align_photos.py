@@ -1,7 +1,9 @@
 """A folder of photos to a folder of aligned ones, with the same sub-folders."""
 
 import json
+import os
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -10,11 +12,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from cl_facenet.data.folder import PREPARED_AS, is_photo, natural_order
+from cl_facenet.data.folder import (
+    PREPARED_AS,
+    is_photo,
+    natural_order,
+    read_prepared_as,
+)
 from cl_facenet.data.photos import Photo, open_photo
 from cl_facenet.data.preprocessing import Preprocessing, say
 from cl_facenet.data.squares import make_squares
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, reason_of
 
 
 def align_photos(
@@ -61,7 +68,7 @@ def align_photos(
 def _photos(source: Path) -> list[Photo]:
     if not source.is_dir():
         raise InputError(f"{source}: no such folder of photos")
-    files = [path for path in source.rglob("*") if is_photo(path)]
+    files = [path for path in _files_below(source) if is_photo(path)]
     if not files:
         raise InputError(f"{source}: no photos in it")
     files.sort(key=lambda path: natural_order(path.relative_to(source).as_posix()))
@@ -71,6 +78,21 @@ def _photos(source: Path) -> list[Photo]:
         )
         for file in files
     ]
+
+
+def _files_below(source: Path) -> Iterator[Path]:
+    """All but hidden ones; links to folders are not followed, so none leads in circles.
+
+    Raises:
+      InputError: a folder may not be looked at.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{reason_of(error)}; make it readable, or remove it")
+
+    for parent, folders, names in os.walk(source, onerror=refuse):
+        folders[:] = [name for name in folders if name[0] != "."]
+        yield from (Path(parent, name) for name in names if name[0] != ".")
 
 
 def _targets(photos: list[Photo], target: Path) -> list[Path]:
@@ -85,9 +107,8 @@ def _targets(photos: list[Photo], target: Path) -> list[Path]:
 
 
 def _claim(target: Path, preprocessing: Preprocessing) -> None:
-    about = target / PREPARED_AS
-    if about.exists():
-        there = json.loads(about.read_text())
+    there = read_prepared_as(target)
+    if there is not None:
         if there != preprocessing.describe():
             raise InputError(
                 f"{target} holds photos prepared as {say(there)}, not as "
@@ -97,4 +118,5 @@ def _claim(target: Path, preprocessing: Preprocessing) -> None:
         raise InputError(f"{target} is not empty: choose another folder")
     else:
         target.mkdir(parents=True, exist_ok=True)
-        about.write_text(json.dumps(preprocessing.describe(), indent=2) + "\n")
+        about = json.dumps(preprocessing.describe(), indent=2) + "\n"
+        (target / PREPARED_AS).write_text(about)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, printable, reason_of
 
 # The commands import what they need themselves: --help shall not wait for it.
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cl-facenet: {error}", file=sys.stderr)
         return error.exit_status
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"cl-facenet: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"cl-facenet: {reason_of(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cl-facenet: stopped", file=sys.stderr)
@@ -47,7 +47,7 @@ def _align(arguments: argparse.Namespace) -> None:
     )
     for kind in ("no_face", "unreadable"):
         for name in result[kind]:
-            print(f"{kind.replace('_', ' ')}: {name}")
+            print(f"{kind.replace('_', ' ')}: {printable(name)}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:

@@ -6,8 +6,30 @@ class InputError(ValueError):
 
     exit_status = 1
 
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
 
 class UsageError(InputError):
     """A bad flag or config key; the message names it and says what to do (exit 2)."""
 
     exit_status = 2
+
+
+def reason_of(error: OSError) -> str:
+    """What the system refused, and of which file where it says so."""
+    reason = error.strerror or str(error)
+    return printable(f"{error.filename}: {reason}" if error.filename else reason)
+
+
+def printable(text: str) -> str:
+    r"""`text` on one line of any terminal: the rest of it as \n, \x1b, \udce9.
+
+    Names of files may hold line ends, commands to terminals and bytes that are no text.
+    """
+    return "".join(
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -1,5 +1,6 @@
 """Trains, evaluates or summarizes: python -m cl_facenet.main --config=configs/nn4.py"""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cl_facenet.config import resolve, validate
-from cl_facenet.errors import InputError, UsageError
+from cl_facenet.errors import InputError, UsageError, reason_of
 from cl_facenet.huge_pages import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"cl_facenet: {error}", file=sys.stderr)
         return error.exit_status
     except OSError as error:  # a full disk, a directory that may not be written
-        print(f"cl_facenet: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"cl_facenet: {reason_of(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
@@ -94,7 +95,9 @@ def _workdir(config: ConfigDict) -> Path:
         return Path(_WORKDIR.value).expanduser()
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     path, data = config.data.path, config.data.name
-    return Path("runs") / f"{name}-{Path(path).resolve().name if path else data}"
+    if path:  # not Path.resolve(), which raises where links lead in circles
+        data = os.path.basename(os.path.realpath(path))
+    return Path("runs") / f"{name}-{data}"
 
 
 # The modes import what they need themselves: bad flags shall not wait for it.

@@ -7,6 +7,8 @@ python -m cl_facenet.prepare folder --source=PEOPLE.zip --out=DIR
 import argparse
 import contextlib
 import dataclasses
+import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ from cl_facenet.data.records import (
     store,
 )
 from cl_facenet.dataset import lfw_directory
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, printable, reason_of
 from cl_facenet.user_cache import default_cache_dir
 
 
@@ -35,6 +37,9 @@ def main(argv: Sequence[str]) -> int:
     except InputError as error:
         print(f"cl_facenet: {error}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"cl_facenet: {reason_of(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
         return 130
@@ -53,7 +58,8 @@ def prepare_folder(
     if out.exists() and not is_prepared(out):
         raise InputError(f"{out} exists and holds no prepared photos: choose another")
     if not out.exists():
-        name = f"folder-{source.resolve().name.split('.')[0]}"
+        # Not Path.resolve(), which raises where links lead in circles.
+        name = f"folder-{os.path.basename(os.path.realpath(source)).split('.')[0]}"
         with _photos_in(source, out.parent, name) as photos:
             prepared_as = source.is_dir() and read_prepared_as(source)
             store(
@@ -137,15 +143,17 @@ def _tell(directory: Path, data: str, started: float) -> None:
     about = f"{len(records):,} photos of {len(records.people):,} people"
     about += f", {records.metadata['source']}, aligned by "
     about += records.metadata["preprocessing"]["align"]
-    print(f"{directory}: {about} ({time.monotonic() - started:.0f} s)")
+    about += f" ({time.monotonic() - started:.0f} s)"
+    print(printable(f"{directory}: {about}"))
     for kind, what in (
         ("skipped", "unreadable, left out"),
         ("faceless", "no face found, cut where one is assumed"),
     ):
         if names := records.metadata[kind]:
             print(f"{len(names)} photos {what}:")
-            print(*(f"  {name}" for name in names), sep="\n")
-    print(f"python -m cl_facenet.main --config=configs/nn4.py:{data}")
+            print(*(f"  {printable(name)}" for name in names), sep="\n")
+    config = printable(shlex.quote(f"configs/nn4.py:{data}"))
+    print(f"python -m cl_facenet.main --config={config}")
 
 
 def _parser() -> argparse.ArgumentParser:

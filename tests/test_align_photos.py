@@ -1,6 +1,7 @@
 """A folder of photos to a folder of aligned ones, and training on those."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -103,3 +104,43 @@ def test_at_the_shell(faces, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["num_photos"] == 30
     assert cli.main([*arguments, "--image-size=64"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_hidden_files_pipes_and_loops(faces, tmp_path):
+    (faces / "person 0/._0.jpg").write_bytes(b"\0\5\x16\7")  # of macOS
+    (faces / ".trash").mkdir()
+    (faces / ".trash/0.jpg").write_text("no photo")
+    (faces / "person 0/round").symlink_to("..")
+    assert run(faces, tmp_path / "out")["num_photos"] == 30
+    os.mkfifo(faces / "person 0/pipe.jpg")
+    (faces / "person 0/loop.jpg").symlink_to("loop.jpg")
+    result = run(faces, tmp_path / "out", skip_unreadable=True)
+    assert result["unreadable"] == ["person 0/loop.jpg", "person 0/pipe.jpg"]
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(faces, tmp_path, monkeypatch):
+    listed = os.scandir
+
+    def refused(path):
+        if str(path).endswith("person 3"):
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(InputError, match=r"person 3: Permission denied; make it"):
+        run(faces, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_description_is_named(faces, tmp_path):
+    run(faces, tmp_path / "out")
+    (tmp_path / "out/preprocessing.json").write_text("{")
+    with pytest.raises(InputError, match=r"preprocessing\.json is damaged"):
+        run(faces, tmp_path / "out")
+
+
+def test_names_that_are_no_text_can_be_printed(faces, tmp_path, capsys):
+    (faces / os.fsdecode(b"person 0/caf\xe9.jpg")).write_text("no photo")
+    arguments = ["align", str(faces), str(tmp_path / "out"), "--align=none"]
+    assert cli.main([*arguments, "--skip-unreadable"]) == 0
+    assert r"unreadable: person 0/caf\udce9.jpg" in capsys.readouterr().out

@@ -1,6 +1,8 @@
 """Preparing photos from the command line, and training on what it made."""
 
+import os
 import shutil
+import tarfile
 
 import pytest
 from tiny import tiny_config
@@ -57,6 +59,16 @@ def test_a_folder_and_its_archive_give_the_same_photos(faces, tmp_path):
         sorted((tmp_path / name).glob("*.array_record*"))[0] for name in ("a", "b")
     )
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_an_old_archive_of_a_folder_s_inside_is_no_leftover(faces, tmp_path):
+    """As of `tar -C faces .`, which begins with the folder and its time."""
+    for path in (*faces.rglob("*"), faces):
+        os.utime(path, (0, 0))
+    with tarfile.open(tmp_path / "faces.tar", "w") as tar:
+        tar.add(faces, ".")
+    out = tmp_path / "out"
+    assert run(f"--source={tmp_path / 'faces.tar'}", f"--out={out}") == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cl_facenet.data.photos import Photo, Source, open_photo
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, reason_of
 
 SUFFIXES = (
     *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
@@ -27,9 +27,19 @@ def folder_source(path: str | PathLike[str]) -> Source:
     Files and sub-folders sort naturally: 2.jpg comes before 10.jpg.
 
     Raises:
-        InputError: not a folder, no sub-folder, or a sub-folder without a photo.
+        InputError: not a folder, no sub-folder, a sub-folder without a photo, or
+            anything that may not be looked at.
     """
     root = Path(path)
+    try:
+        return _people_of(root)
+    except OSError as error:
+        raise InputError(
+            f"{reason_of(error)}; make it readable, or leave it out"
+        ) from error
+
+
+def _people_of(root: Path) -> Source:
     if not root.exists():
         raise InputError(f"{root}: no such folder; check data.path")
     if not root.is_dir():
@@ -65,11 +75,17 @@ def read_prepared_as(path: str | PathLike[str]) -> dict[str, Any] | None:
     if not about.is_file():
         return None
     try:
-        return dict(json.loads(about.read_text()))
-    except ValueError as error:
+        prepared_as = dict(json.loads(about.read_text()))
+        if int(prepared_as["image_size"]) < 1 or prepared_as["align"] != str(
+            prepared_as["align"]
+        ):
+            raise ValueError("image_size and align")
+    # Of JSON that is nested too deeply, too.
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise InputError(
             f"{about} is damaged ({error}): align the photos again"
         ) from error
+    return prepared_as
 
 
 def natural_order(name: str) -> tuple[list[str | int], str]:
@@ -79,10 +95,7 @@ def natural_order(name: str) -> tuple[list[str | int], str]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    try:
-        entries = [entry for entry in folder.iterdir() if entry.name[0] != "."]
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; make it readable") from error
+    entries = [entry for entry in folder.iterdir() if entry.name[0] != "."]
     return sorted(entries, key=lambda entry: natural_order(entry.name))
 
 
@@ -97,9 +110,9 @@ def _identity(file: Path, name: str) -> bytes:
     try:
         return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{name!r}: the name is not UTF-8; rename it") from error
+        raise InputError(f"{file}: the name is not UTF-8; rename it") from error
 
 
 def _slug(root: Path) -> str:
-    """Make the folder's name safe as part of another folder's name."""
-    return re.sub(r"\W+", "-", root.resolve().name).strip("-") or "photos"
+    """Make the folder's name safe, and short enough, as part of another's name."""
+    return re.sub(r"\W+", "-", root.resolve().name)[:40].strip("-") or "photos"

@@ -3,15 +3,30 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from cl_facenet.data.quiet_pillow import QUIET
 from cl_facenet.errors import InputError
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
+
+# What cameras and the web have, whatever a file's ending says. Pillow knows more: of
+# some it starts a program (Ghostscript for EPS) that no photo should start.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# What turns a photo upright, by its EXIF orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -42,26 +57,29 @@ def open_photo(photo: PhotoLike) -> Image.Image:
 
     Grey becomes three equal channels, 16-bit grey keeps its high byte, transparent
     pixels lie on white as a viewer shows them, an animation gives its first frame.
+    A file's format is told by its content, and damaged EXIF is ignored.
 
     Args:
         photo: a path, a Pillow image (left as it is), or a uint8 array [H, W],
             [H, W, 1] or [H, W, 3].
 
     Raises:
-        InputError: unreadable, truncated or oversized file, or another array.
+        InputError: unreadable, truncated or oversized file, of another format than
+            FORMATS or no file at all; or another array.
     """
     if isinstance(photo, Image.Image):
-        return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
+        with QUIET:
+            return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
     if hasattr(photo, "__array__"):
         return _from_array(np.asarray(photo))
     if not isinstance(photo, str | os.PathLike):
         kind = type(photo).__name__
         raise InputError(f"a {kind}: give a path, a Pillow image or a uint8 array")
     name = os.fspath(photo)
-    if not Path(name).is_file():
-        raise InputError(f"{name}: no such photo file; check the path")
+    if not os.path.isfile(name):  # to open a pipe would be to wait for its other end
+        raise InputError(f"{name}: no photo file there; check the path")
     try:
-        with Image.open(name) as image:
+        with QUIET, Image.open(name, formats=FORMATS) as image:
             return _decode(image, name)
     except InputError:
         raise
@@ -95,9 +113,9 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
-    # Pillow only warns up to twice its limit, and turning a warning into an error
-    # would need the filters that other threads share.
-    limit = Image.MAX_IMAGE_PIXELS
+    if 0 in image.size:
+        raise InputError(f"{name}: it has no pixels; remove it")
+    limit = Image.MAX_IMAGE_PIXELS  # Pillow refuses twice as many only
     if limit is not None and image.width * image.height > limit:
         raise InputError(
             f"{name}: {image.width} x {image.height} pixels are over the limit of "
@@ -106,9 +124,18 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
     # Damaged files make Pillow's decoders raise far more than OSError.
     try:
         image.load()
-        return _to_rgb(ImageOps.exif_transpose(image))
+        turn = _turn(image)
+        return _to_rgb(image if turn is None else image.transpose(turn))
     except Exception as error:
         raise _unreadable(name, error) from error
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What turns it upright; ImageOps.exif_transpose fails where EXIF is damaged."""
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:
+        return None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -131,7 +158,8 @@ def _high_byte(grey: np.ndarray) -> np.ndarray:
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = getattr(error, "strerror", None) or " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
-        reason = "not an image Pillow knows"
+        reason = f"none of {', '.join(FORMATS)}"
+    reason = reason or type(error).__name__
     return InputError(f"{name}: unreadable photo ({reason}); mend or remove it")

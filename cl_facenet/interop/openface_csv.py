@@ -34,7 +34,7 @@ def read_openface_csv(folder: Path, like: Mapping[str, Any]) -> dict[str, Any]:
       InputError: no CSV files, a missing or unknown one, one with something else than
         numbers, or with too few or too many; or a network without such names.
     """
-    files = sorted(folder.glob("*.csv"))
+    files = sorted(path for path in folder.glob("*.csv") if path.is_file())
     if not files:
         raise InputError(f"{folder} holds no CSV files: give OpenFace's weights")
     shapes = {name: x.shape for name, x in abstract_torch(like, file_of).items()}

@@ -43,12 +43,18 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file by their names.
 
     Raises:
-      InputError: it is not one, or is cut short.
+      InputError: it is not one, is cut short, or has other arrays than of real
+        numbers, or one whose name is a folder of others.
     """
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        tensors = load_file(path)
+    except (SafetensorError, AttributeError) as error:  # a type that numpy has not
         raise InputError(
             f"{path} is damaged, or not of the safetensors format ({error}): save it "
-            "again as safetensors"
+            "again as safetensors, in float32"
         ) from error
+    folders = {name[:i] for name in tensors for i, c in enumerate(name) if c == "/"}
+    for name, array in tensors.items():
+        if name in folders or np.iscomplexobj(array):
+            raise InputError(f"{path}: {name} is no array of weights; leave it out")
+    return tensors

@@ -6,8 +6,10 @@ import zipfile
 
 import pytest
 
+from cl_facenet.data import archive as archives
 from cl_facenet.data.archive import fingerprint, unpacked
 from cl_facenet.data.folder import folder_source
+from cl_facenet.data.photos import open_photo
 from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.errors import InputError
 
@@ -90,16 +92,17 @@ def test_an_absolute_name_in_a_zip_is_refused_and_in_a_tar_made_relative(tmp_pat
     assert not (tmp_path / "out.png").exists()
 
 
+@pytest.mark.parametrize("leads_to", ["../../secret", "other"])
 @pytest.mark.parametrize("kind", ["sym", "hard"])
-def test_links_that_lead_out_are_refused(kind, tmp_path):
+def test_links_are_refused_wherever_they_lead(kind, leads_to, tmp_path):
     archive = tmp_path / "bad.tgz"
     with tarfile.open(archive, "w:gz") as tar:
         info = tarfile.TarInfo("link")
         info.type = tarfile.SYMTYPE if kind == "sym" else tarfile.LNKTYPE
-        info.linkname = "../../secret"
+        info.linkname = leads_to
         tar.addfile(info)
     with (
-        pytest.raises(InputError, match="would leave the folder"),
+        pytest.raises(InputError, match=r"'link' is a link .* --dereference"),
         unpacked(archive, tmp_path / "work"),
     ):
         pass
@@ -121,3 +124,85 @@ def test_the_fingerprint_is_of_the_bytes(faces, tmp_path):
     one = pack(faces, tmp_path / "one.zip", "")
     other = pack(faces, tmp_path / "other.zip", "x/")
     assert fingerprint(one) == fingerprint(one) != fingerprint(other)
+
+
+@pytest.mark.parametrize("suffix", [".tgz", ".zip"])
+def test_what_grows_too_much_is_refused_before_it_fills_the_disk(
+    suffix, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(archives, "_HARMLESS", 100_000)
+    path = tmp_path / f"bomb{suffix}"
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
+            zipped.writestr("ann/0.png", bytes(1_000_000))
+    else:
+        with tarfile.open(path, "w:gz") as tar:
+            for place in range(100):  # none of them is too large by itself
+                info = tarfile.TarInfo(f"ann/{place}.png")
+                info.size = 10_000
+                tar.addfile(info, io.BytesIO(bytes(10_000)))
+    with (
+        pytest.raises(InputError, match=r"bomb.* more than 100 times its size"),
+        unpacked(path, tmp_path / "work"),
+    ):
+        pass
+    assert not list((tmp_path / "work").iterdir())
+    monkeypatch.setattr(archives, "_HARMLESS", 1_000_000)
+    with unpacked(path, tmp_path / "work"):
+        pass
+
+
+@pytest.mark.parametrize("suffix", [".tgz", ".zip"])
+def test_folders_in_folders_have_an_end(suffix, tmp_path):
+    path = pack_member(tmp_path / f"deep{suffix}", "a/" * 40 + "0.png")
+    with (
+        pytest.raises(InputError, match="refused, a member is too deep in folders"),
+        unpacked(path, tmp_path / "work"),
+    ):
+        pass
+
+
+def test_what_is_damaged_behind_the_last_photo_is_noticed(faces, tmp_path):
+    """The checksum of all is there, and a photo may be other than it was."""
+    path = pack(faces, tmp_path / "faces.tgz", "")
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    with (
+        pytest.raises(InputError, match=r"faces\.tgz: not a readable .*CRC"),
+        unpacked(path, tmp_path / "work"),
+    ):
+        pass
+
+
+def test_an_archive_without_its_end_is_noticed(faces, tmp_path):
+    """Cut where a member ends, so that only the zeros behind the last are missing."""
+    path = tmp_path / "faces.tar"
+    with tarfile.open(path, "w") as tar:
+        tar.add(faces, "faces")
+        last = tar.offset
+    path.write_bytes(path.read_bytes()[:last])
+    with (
+        pytest.raises(InputError, match=r"faces\.tar: not a readable"),
+        unpacked(path, tmp_path / "work"),
+    ):
+        pass
+
+
+def test_errors_name_the_archive_and_not_the_folder_that_is_gone(faces, tmp_path):
+    (faces / "person 1/a.png").write_text("no photo")
+    path = pack(faces, tmp_path / "faces.zip", "")
+    with (
+        pytest.raises(InputError, match=r"faces\.zip/person 1/a\.png: unreadable"),
+        unpacked(path, tmp_path / "work") as folder,
+    ):
+        open_photo(folder / "person 1/a.png")
+
+
+def test_what_the_system_refuses_is_said_of_the_member(tmp_path):
+    path = pack_member(tmp_path / "long.zip", "x" * 300)
+    with (
+        pytest.raises(InputError, match=r"cannot be unpacked .*\(x+: File name too"),
+        unpacked(path, tmp_path / "work"),
+    ):
+        pass

@@ -1,10 +1,11 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cl_facenet.data.folder import folder_source, natural_order
+from cl_facenet.data.folder import folder_source, natural_order, read_prepared_as
 from cl_facenet.errors import InputError
 
 
@@ -118,3 +119,27 @@ def test_natural_order_takes_mixed_names():
         "b",
         "²",
     ]
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "山" * 85])
+def test_a_long_name_stays_part_of_a_name(faces, tmp_path, name):
+    source = folder_source(faces.rename(tmp_path / name))
+    assert len(source.name.encode()) < 150
+
+
+def test_what_may_not_be_looked_at_is_named(faces, monkeypatch):
+    def refused(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_dir", refused)
+    with pytest.raises(InputError, match=r"my faces: Permission denied; make it"):
+        folder_source(faces)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "5", "null", "[1]", "{}", '{"image_size": 0, "align": "none"}']
+)
+def test_a_description_that_says_nothing_is_damaged(faces, content):
+    (faces / "preprocessing.json").write_text(content)
+    with pytest.raises(InputError, match=r"preprocessing\.json is damaged"):
+        read_prepared_as(faces)

@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -198,3 +199,23 @@ def test_photos_load_without_the_data_stack():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(InputError, match="no pixels"):
+        open_photo(Image.new("RGB", (0, 5)))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(InputError, match=r"pipe\.jpg: no photo file there"):
+        open_photo(tmp_path / "pipe.jpg")
+
+
+def test_other_formats_are_said_to_be_none_of_ours(tmp_path):
+    red = Image.new("RGB", (8, 8), RED)
+    red.save(tmp_path / "a.pcx")
+    red.save(tmp_path / "a.avif")
+    with pytest.raises(InputError, match=r"a\.pcx: unreadable photo \(none of AVIF, B"):
+        open_photo(tmp_path / "a.pcx")
+    assert open_photo(tmp_path / "a.avif").size == (8, 8)

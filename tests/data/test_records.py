@@ -129,6 +129,30 @@ def test_damaged_records_say_what_to_do(source, tmp_path):
         store(source, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["dataset_info", "features", "metadata"])
+@pytest.mark.parametrize("content", ["", "{", "null", "[]", "[" * 100_000])
+def test_damaged_descriptions_of_records(source, tmp_path, name, content):
+    store(source, tmp_path)
+    (directory,) = tmp_path.iterdir()
+    (directory / f"{name}.json").write_text(content)
+    with pytest.raises(InputError, match="damaged; delete the folder"):
+        store(source, tmp_path)
+
+
+@pytest.mark.parametrize("dot", [".", r"\u002e"])
+def test_records_import_no_code(source, tmp_path, monkeypatch, dot):
+    (tmp_path / "trap.py").write_text("raise SystemExit('sprung')")
+    monkeypatch.syspath_prepend(tmp_path)
+    store(source, tmp_path / "cache")
+    (features,) = (tmp_path / "cache").glob("*/features.json")
+    theirs = "tensorflow_datasets.core.features.text_feature.Text"
+    text = features.read_text()
+    assert theirs in text
+    features.write_text(text.replace(theirs, f"trap{dot}Text"))
+    with pytest.raises(InputError, match="damaged; delete the folder"):
+        store(source, tmp_path / "cache")
+
+
 def test_a_cache_that_cannot_be_written_is_named(source, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: cannot write the prepared photos"):

@@ -1,6 +1,8 @@
 """Our own variables in a safetensors file, and files that are none."""
 
+import json
 import pickle
+import struct
 from pathlib import Path
 
 import jax
@@ -84,3 +86,25 @@ def test_names_that_nobody_uses(tmp_path, arrays, says):
     save_file(arrays, tmp_path / "a.safetensors")
     with pytest.raises(InputError, match=rf"neither ours nor .*\({says}\)"):
         read_weights(tmp_path / "a.safetensors", VARIABLES)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F8_E4M3", 2), ("F4", 1)])
+def test_numbers_that_numpy_has_not(tmp_path, dtype, size):
+    about = {"dtype": dtype, "shape": [2], "data_offsets": [0, size]}
+    header = json.dumps({"trunk/a": about}).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    with pytest.raises(InputError, match=r"a\.safetensors is damaged, or not"):
+        read_weights(path, VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [("trunk/conv", np.ones(1)), ("trunk/conv/kernel", np.ones((3, 2), np.complex64))],
+)
+def test_arrays_that_are_no_weights(tmp_path, name, array):
+    path = tmp_path / "a.safetensors"
+    write_variables(path, VARIABLES)
+    save_file(load_file(path) | {name: array}, path)
+    with pytest.raises(InputError, match=rf"{name} is no array of weights"):
+        read_weights(path, VARIABLES)
