@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import jax
 import numpy as np
 
+from cl_facenet.collapse import collapse_warning
 from cl_facenet.errors import InputError
 from cl_facenet.processes import say
 from cl_facenet.whole_files import write_whole
@@ -64,6 +65,7 @@ class MetricsLog:
         self.unwritten, self._steps = list(unwritten), 0
         self._waited, self._since = 0.0, perf_counter()
         self._max_bad_steps, self._bad_steps = max_bad_steps, 0
+        self._has_warned = False  # of a collapse
         self.latest: dict[str, float] = {}
         self._file: TextIO | None = None
         if path is not None:
@@ -125,6 +127,10 @@ class MetricsLog:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
         self.unwritten, self._steps, self._waited, self._since = [], 0, 0.0, now
+        warning = collapse_warning(row, self._last)
+        if warning and not self._has_warned:
+            say(warning)
+        self._has_warned = self._has_warned or warning is not None
 
     def _check_finite(self, step: int) -> None:
         """Warns of a bad step, or ends the training at one too many in a row."""

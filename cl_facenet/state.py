@@ -18,6 +18,7 @@ from cl_facenet.centers import (
     pull_of,
     within_between_ratio,
 )
+from cl_facenet.collapse import effective_rank
 from cl_facenet.losses import Given, Loss
 from cl_facenet.losses.class_sampling import narrow, sample_classes
 from cl_facenet.models.facenet import FaceNet, unit_range
@@ -240,6 +241,7 @@ def make_train_step(
             "within_between_ratio": within_between_ratio(
                 x, centers[labels], labels, mask
             ),
+            "effective_rank": effective_rank(x, mask),
             "people_per_batch": jnp.sum(pull.count_p > 0),
             "gradient_norm": _norm(grads),
             "parameter_norm": _norm(params),  # after the step

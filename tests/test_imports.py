@@ -24,7 +24,7 @@ LAYERS = (
     ("state", "metrics", "workdir", "memory"),
     ("sharding",),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
-    ("centers", "models"),
+    ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes"),
     ("errors", "user_cache", "whole_files", "huge_pages", "preemption"),
 )

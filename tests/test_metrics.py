@@ -8,9 +8,14 @@ from cl_facenet.errors import InputError
 from cl_facenet.metrics import MetricsLog, read_metrics
 
 
-def log_of(path, *, start_step=0, num_steps=5):
+def log_of(path, *, start_step=0, num_steps=5, **options):
     return MetricsLog(
-        path, start_step=start_step, num_steps=num_steps, every_steps=2, batch_size=4
+        path,
+        start_step=start_step,
+        num_steps=num_steps,
+        every_steps=2,
+        batch_size=4,
+        **options,
     )
 
 
@@ -102,3 +107,43 @@ def test_an_undefined_ratio_is_left_out_of_the_mean(tmp_path):
     first, second = read_metrics(path)
     assert first["train/ratio"] == 0.5
     assert "train/ratio" not in second
+
+
+def test_bad_steps_are_left_out_up_to_so_many_in_a_row(tmp_path, capsys):
+    path = tmp_path / "metrics.jsonl"
+    log = log_of(path, max_bad_steps=2)
+    nan = float("nan")
+    for step, loss in enumerate((1.0, nan, 3.0, nan, nan), 1):
+        log.add(step, {"loss": jnp.float32(loss), "gradient_norm": jnp.float32(1)})
+    log.flush()
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"not finite at step {step}: loss nan; the step is left out"
+        for step in (2, 4, 5)
+    ]
+    assert [row["train/loss"] for row in read_metrics(path)[:2]] == [1.0, 3.0]
+    log.add(6, {"loss": jnp.float32(nan)})  # the third in a row
+    with pytest.raises(InputError, match="not finite at step 6: loss nan; training"):
+        log.flush()
+    log.close()
+
+
+def test_without_a_path_nothing_is_written(tmp_path):
+    log = log_of(None)
+    for step in (1, 2):
+        log.add(step, {"loss": jnp.float32(step)})
+    log.flush()
+    log.close()
+    assert log.latest == {"loss": 2}
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_collapse_is_warned_of_once(tmp_path, capsys):
+    log = log_of(tmp_path / "metrics.jsonl", num_steps=8)
+    for step in range(1, 9):
+        log.add(step, {"effective_rank": jnp.float32(1)})
+    log.flush()
+    log.close()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("the embedding tells nobody apart at step 2 of 8")

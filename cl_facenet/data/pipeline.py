@@ -76,7 +76,8 @@ def train_batches(
         return item | {"image": augment(item["image"], rng)}
 
     augmented = ordered.random_map(change)
-    batches = _Batches(augmented, batch_size, rows or range(batch_size))
+    nothing = {"image": _black(records), "label": np.zeros((), np.int32)}
+    batches = _Batches(augmented, batch_size, rows or range(batch_size), nothing)
     return _OneAhead(_read(batches, num_threads), place)
 
 
@@ -92,7 +93,8 @@ def eval_batches(
     if len(indices) == 0:
         return iter(())
     photos = _Photos(records, indices, None)
-    batches = _Batches(photos, batch_size, range(batch_size))
+    nothing = {"image": _black(records)}
+    batches = _Batches(photos, batch_size, range(batch_size), nothing)
     return _read(batches, _EVAL_THREADS)
 
 
@@ -153,7 +155,7 @@ class _Photos:
 class _Batches:
     """Some rows of every batch of photos, as Grain reads them.
 
-    Rows that no photo is left for are black, and masked out.
+    Rows that no photo is left for are `nothing`, and masked out.
     """
 
     def __init__(
@@ -161,9 +163,10 @@ class _Batches:
         photos: _Photos | grain.MapDataset[dict[str, Any]],
         batch_size: int,
         rows: range,
+        nothing: HostBatch,
     ) -> None:
         self._photos, self._batch_size, self._rows = photos, batch_size, rows
-        self._like = {k: np.asarray(x) for k, x in photos[0].items()}
+        self._nothing = nothing
 
     def __len__(self) -> int:
         return -(-len(self._photos) // self._batch_size)
@@ -173,11 +176,15 @@ class _Batches:
         end = min(start + self._batch_size, len(self._photos))
         items = [self._photos[start + r] for r in self._rows if start + r < end]
         batch = {"mask": np.arange(len(self._rows)) < len(items)}
-        for key, like in self._like.items():
-            batch[key] = np.zeros((len(self._rows), *like.shape), like.dtype)
-            for row, item in enumerate(items):
-                batch[key][row] = item[key]
+        for key, nothing in self._nothing.items():
+            missing = [nothing] * (len(self._rows) - len(items))
+            batch[key] = np.stack([item[key] for item in items] + missing)
         return batch
+
+
+def _black(records: Records) -> np.ndarray:
+    size = records.metadata["preprocessing"]["image_size"]
+    return np.zeros((size, size, 3), np.uint8)
 
 
 def _read(batches: _Batches, num_threads: int) -> grain.DatasetIterator[HostBatch]:

@@ -267,3 +267,29 @@ def test_eval_batches_keep_the_order(records):
 
 def test_no_photos_to_evaluate(records):
     assert list(eval_batches(records, np.array([], int), batch_size=4)) == []
+
+
+@samplings
+def test_rows_of_several_processes_are_the_batches_of_one(records, photos_per_person):
+    """Also those that no photo is left for, in a batch with more room than it needs."""
+    options = {"augment": ALL, "photos_per_person": photos_per_person}
+    whole = jax.device_get(list(batches(records, **options)))
+    parts = [
+        jax.device_get(list(batches(records, **options, rows=rows)))
+        for rows in (range(3), range(3, 6))
+    ]
+    for batch, *of in zip(whole, *parts, strict=True):
+        for key, rows in batch.items():
+            joined = np.concatenate([part[key] for part in of])
+            np.testing.assert_array_equal(joined[:4], rows)
+            assert not joined[4:].any()
+
+
+def test_a_position_is_every_process_s(records):
+    """Of so many batches: what one process has saved, another goes on from."""
+    one, other = (batches(records, ALL, rows=rows) for rows in (range(2), range(2, 4)))
+    for _ in range(3):
+        next(one)
+    other.set_state(one.get_state())
+    whole = jax.device_get(list(batches(records, ALL))[3])
+    np.testing.assert_array_equal(next(other)["image"], whole["image"][2:])

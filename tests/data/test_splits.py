@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -150,3 +151,24 @@ def test_too_few_training_people():
         split([5] * 10, verification=0.9)
     with pytest.raises(InputError, match="1 of 1 people to train on"):
         split([5], verification=0)
+
+
+def test_a_good_split_is_left_alone():
+    _, _, s = split([10] * 40)
+    s.check()
+    assert s.count_photos() == dict.fromkeys(s.train_people, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"train_indices": np.zeros(0, int)}, "no photos to train on"),
+        ({"train_labels": np.array([0, 30])}, "labels go from 0 to 30, .* 0 to 29"),
+        ({"train_labels": np.array([-1, 3])}, "labels go from -1 to 3"),
+        ({"train_labels": np.array([0, 29])}, "28 people have no photo .* leave them"),
+    ],
+)
+def test_what_would_go_wrong_without_a_word_is_refused(changes, says):
+    _, _, s = split([10] * 40)
+    with pytest.raises(InputError, match=says):
+        replace(s, **changes).check()
