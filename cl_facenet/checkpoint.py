@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,25 @@ import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
 from cl_facenet.errors import InputError
+from cl_facenet.sharding import MODEL, class_spec
 from cl_facenet.state import TrainState
+
+# How many columns of the saved classifier are nobody's: in the data of a checkpoint.
+_SPARE = "spare_columns"
 
 
 class Checkpoints:
-    """The checkpoints of one run, newest two kept; saving goes on in the background."""
+    """The checkpoints of one run, newest two kept; saving goes on in the background.
 
-    def __init__(self, directory: Path) -> None:
+    Of states with so many `spare_columns` in their classifier.
+    """
+
+    def __init__(self, directory: Path, spare_columns: int = 0) -> None:
+        self._directory, self._spare_columns = directory, spare_columns
         self._manager = ocp.CheckpointManager(
             directory.absolute(),
             options=ocp.CheckpointManagerOptions(max_to_keep=2),
-            item_names=("state", "data"),
+            item_handlers=_handlers(),
         )
 
     def close(self) -> None:
@@ -34,7 +43,7 @@ class Checkpoints:
         # while they are still on their way to the disk.
         items = ocp.args.Composite(
             state=ocp.args.PyTreeSave(jax.tree.map(jnp.copy, state)),
-            data=ocp.args.JsonSave(data),
+            data=ocp.args.JsonSave(data | {_SPARE: self._spare_columns}),
         )
         self._manager.save(step, args=items)
 
@@ -48,12 +57,16 @@ class Checkpoints:
         Raises:
           InputError: something has, and none of it can be read.
         """
-        args = ocp.args.Composite(state=_reading(like), data=ocp.args.JsonRestore())
         if not self._manager.all_steps():
             return None
-        items, whole = _newest_whole(
-            self._manager, lambda step: self._manager.restore(step, args=args)
-        )
+
+        def read(step: int) -> Any:
+            spare = self._spare_columns
+            _check_shapes(self._directory, self._manager, step, like, spare)
+            args = ocp.args.Composite(state=_reading(like), data=ocp.args.JsonRestore())
+            return self._manager.restore(step, args=args)
+
+        items, whole = _newest_whole(self._manager, read)
         for step in self._manager.all_steps():
             if step > whole:
                 self._manager.delete(step)
@@ -102,7 +115,7 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
     with _saved(directory) as manager:
 
         def read(step: int) -> dict[str, Any]:
-            _check_shapes(directory, manager.item_metadata(step)["state"], like)
+            _check_shapes(directory, manager, step, like, spare_columns=0)
             args = ocp.args.Composite(state=_reading(like, partial_restore=True))
             return manager.restore(step, args=args)
 
@@ -113,10 +126,6 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
 @contextlib.contextmanager
 def _saved(directory: Path) -> Iterator[ocp.CheckpointManager]:
     """A manager that reads a directory in which there is a checkpoint."""
-    handlers = {
-        "state": ocp.PyTreeCheckpointHandler(),
-        "data": ocp.JsonCheckpointHandler(),
-    }
     # Orbax would make a directory that is not there.
     if directory.is_dir():
         # Each process reads what it wants, when it wants it.
@@ -128,7 +137,7 @@ def _saved(directory: Path) -> Iterator[ocp.CheckpointManager]:
             create=False, multiprocessing_options=alone
         )
         with ocp.CheckpointManager(
-            directory.absolute(), item_handlers=handlers, options=options
+            directory.absolute(), item_handlers=_handlers(), options=options
         ) as manager:
             if manager.all_steps():
                 yield manager
@@ -158,10 +167,25 @@ def _newest_whole(
     raise InputError(f"no checkpoint that can be read: {'; '.join(errors)}")
 
 
-def _check_shapes(directory: Path, stored: Any, like: dict[str, Any]) -> None:
+def _handlers() -> dict[str, Any]:
+    """What reads and writes the two parts of a checkpoint."""
+    return {
+        "state": ocp.PyTreeCheckpointHandler(),
+        "data": ocp.JsonCheckpointHandler(),
+    }
+
+
+def _check_shapes(
+    directory: Path,
+    manager: ocp.CheckpointManager,
+    step: int,
+    like: Any,
+    spare_columns: int,
+) -> None:
     """Raises InputError where an array that is wanted is not there as wanted."""
-    there = _shapes(stored)
-    for path, shape in _shapes(like).items():
+    data = manager.restore(step, args=ocp.args.Composite(data=ocp.args.JsonRestore()))
+    there = _shapes(manager.item_metadata(step)["state"], data["data"][_SPARE])
+    for path, shape in _shapes(like, spare_columns).items():
         if there.get(path) != shape:
             raise InputError(
                 f"{directory} is of another model than its config.json says: {path} is "
@@ -169,11 +193,16 @@ def _check_shapes(directory: Path, stored: Any, like: dict[str, Any]) -> None:
             )
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
-    arrays = jax.tree_util.tree_leaves_with_path(tree, is_leaf=_has_shape)
+def _shapes(tree: Any, spare_columns: int) -> dict[str, tuple[int, ...]]:
+    """By their paths, what shapes the arrays have without what is nobody's."""
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(array.shape)
-        for path, array in arrays
+        jax.tree_util.keystr(path, simple=True, separator="/"): tuple(
+            size - spare_columns * (axis == MODEL)
+            for size, axis in zip_longest(
+                array.shape, class_spec(path, len(array.shape))
+            )
+        )
+        for path, array in jax.tree_util.tree_leaves_with_path(tree, is_leaf=_has_shape)
         if _has_shape(array)
     }
 

@@ -89,4 +89,4 @@ def _readable(size: int) -> str:
     for unit, name in ((GIB, "GiB"), (2**20, "MiB")):
         if size >= unit:
             return f"{size / unit:.1f} {name}"
-    return f"{size / 2**10:.0f} KiB"
+    return f"{-(-size // 2**10)} KiB"

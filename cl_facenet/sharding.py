@@ -195,12 +195,12 @@ def state_shardings(layout: Layout, state: Any) -> Any:
     if mesh is None:
         return None
     return jax.tree_util.tree_map_with_path(
-        lambda path, x: NamedSharding(mesh, class_spec(path, x)), state
+        lambda path, x: NamedSharding(mesh, class_spec(path, x.ndim)), state
     )
 
 
-def class_spec(path: tuple[Any, ...], x: Any) -> PartitionSpec:
-    """Which axis of an array of a train state is split over `model`.
+def class_spec(path: tuple[Any, ...], ndim: int) -> PartitionSpec:
+    """Which axis of an array of a train state is of people, and split over `model`.
 
     Of the centers it is the first. It is the last of the classifier's arrays, of their
     moments, and of whatever else goes by its name.
@@ -208,8 +208,8 @@ def class_spec(path: tuple[Any, ...], x: Any) -> PartitionSpec:
     names = {getattr(key, "key", getattr(key, "name", None)) for key in path}
     if "center_state" in names:
         return PartitionSpec(MODEL)
-    if HEAD in names and x.ndim:
-        return PartitionSpec(*[None] * (x.ndim - 1), MODEL)
+    if HEAD in names and ndim:
+        return PartitionSpec(*[None] * (ndim - 1), MODEL)
     return PartitionSpec()
 
 

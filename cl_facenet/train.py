@@ -70,7 +70,9 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     if is_first():  # not before all of the above is right
         workdirs.claim(workdir, config.to_dict(), split.count_photos())
     with (
-        closing(Checkpoints(workdir / "checkpoints")) as checkpoints,
+        closing(
+            Checkpoints(workdir / "checkpoints", model.spare_columns)
+        ) as checkpoints,
         closing(batches),
     ):
         unwritten: list[dict[str, float]] = []
@@ -151,7 +153,7 @@ def _steps(
                 log.flush()  # a loss that is not finite must not be kept
                 data = data_identity(records) | {
                     "position": batches.get_state(),
-                    "unwritten_metrics": log.unwritten,
+                    "unwritten_metrics": list(log.unwritten),  # it goes on growing
                 }
                 checkpoints.save(step, state, data)
             if stopping and step < num_steps:

@@ -63,7 +63,7 @@ def trained(layout, order=None, **changes):
     split = {
         jax.tree_util.keystr(path, simple=True, separator="/"): list(x.shape)
         for path, x in jax.tree_util.tree_leaves_with_path(state)
-        if MODEL in class_spec(path, x) and not x.is_fully_replicated
+        if MODEL in class_spec(path, x.ndim) and not x.is_fully_replicated
     }
     return {
         "losses": losses,

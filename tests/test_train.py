@@ -120,6 +120,7 @@ def test_metrics_are_means_of_every_interval(whole):
         *("loss", "identity_loss", "center_loss", "accuracy", "center_gradient_share"),
         *("center_movement", "within_between_ratio", "gradient_norm", "parameter_norm"),
         *("learning_rate", "people_per_batch", "photos_per_second", "data_wait_share"),
+        "effective_rank",
     }
     assert set(rows[-1]) == {"step"} | {f"train/{name}" for name in expected}
     for row in rows:
