@@ -1,6 +1,7 @@
 """Checkpoints of the train state and the data position; nothing else knows Orbax."""
 
 import contextlib
+import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
@@ -34,18 +35,29 @@ class Checkpoints:
         )
 
     def close(self) -> None:
-        """Waits for a save under way."""
+        """Waits for a save under way.
+
+        Raises:
+          InputError: it could not be written.
+        """
+        with _writing(self._directory):
+            self._manager.wait_until_finished()
         self._manager.close()
 
     def save(self, step: int, state: TrainState, data: dict[str, Any]) -> None:
-        """Saves all of `state`, and what `data` is and where its iterator stands."""
+        """Saves all of `state`, and what `data` is and where its iterator stands.
+
+        Raises:
+          InputError: the one before could not be written; those before it are intact.
+        """
         # A copy: the next train step is given `state` and may write over its buffers
         # while they are still on their way to the disk.
         items = ocp.args.Composite(
             state=ocp.args.PyTreeSave(jax.tree.map(jnp.copy, state)),
             data=ocp.args.JsonSave(data | {_SPARE: self._spare_columns}),
         )
-        self._manager.save(step, args=items)
+        with _writing(self._directory):
+            self._manager.save(step, args=items)
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """The newest state that can be read, like `like`, and the data with it.
@@ -143,6 +155,22 @@ def _saved(directory: Path) -> Iterator[ocp.CheckpointManager]:
                 yield manager
                 return
     raise InputError(f"{directory} holds no checkpoint: train first")
+
+
+@contextlib.contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """What a disk may answer, as one line."""
+    try:
+        yield
+    # OSErrors, and those that Orbax's writer of arrays makes of them, with the file and
+    # the system's words somewhere among many.
+    except (OSError, ValueError) as error:
+        says = re.findall(r": ([^:\[]+) \[os_error_code|\] ([^:\[]+): ", str(error))
+        reason = next((a or b for a, b in says), type(error).__name__)
+        raise InputError(
+            f"{directory}: the last checkpoint could not be written ({reason}); those "
+            "before it are intact: make room, and the same command goes on"
+        ) from error
 
 
 def _newest_whole(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 from rich.markup import escape
@@ -39,6 +39,8 @@ _MODE = flags.DEFINE_enum(
 
 def main(argv: Sequence[str]) -> int:
     """Runs one mode; what the user can mend is one line and an exit status."""
+    # Orbax logs, with its whole traceback, what it also raises.
+    logging.set_verbosity(logging.FATAL)
     try:
         config = _parse(argv)
         resolve(config)

@@ -31,12 +31,12 @@ CLASSES, BATCH, STEPS = 7, 12, 4  # neither 7 nor 12 divides by 8
 NETWORKS = facenet.NETWORKS
 
 
-def batch_of(number, room):
+def batch_of(number, room, classes):
     """Rows that are the same whatever the room; the last batch is not full."""
     rng = np.random.default_rng(number)
     rows = {
         "image": rng.integers(0, 256, (BATCH, 32, 32, 3), dtype=np.uint8),
-        "label": rng.integers(0, CLASSES, BATCH).astype(np.int32),
+        "label": rng.integers(0, classes, BATCH).astype(np.int32),
         "mask": np.arange(BATCH) < (BATCH if number < STEPS - 1 else BATCH - 3),
     }
     spare = room - BATCH
@@ -45,16 +45,16 @@ def batch_of(number, room):
     }
 
 
-def trained(layout, order=None, **changes):
+def trained(layout, order=None, classes=CLASSES, **changes):
     """Losses and centers of some steps, and where the arrays of people lie."""
     config = tiny_config("unused", batch_size=BATCH, **changes)
-    model = build_model(config, CLASSES, layout)
+    model = build_model(config, classes, layout)
     tx, _ = build_optimizer(config, num_photos=100, num_steps=50)
     state, step, _ = build_start(config, model, tx, layout)
     room = room_for(layout, BATCH, config.micro_batches)
     losses = []
     for number in range(STEPS):
-        batch = batch_of(number, room)
+        batch = batch_of(number, room, classes)
         if order is not None:
             batch = {k: x[np.argsort(order)] for k, x in batch.items()}
         state, metrics = step(state, put_batch(layout, batch, room))
@@ -67,8 +67,8 @@ def trained(layout, order=None, **changes):
     }
     return {
         "losses": losses,
-        "centers": centers[:CLASSES].tolist(),
-        "spare": float(np.abs(centers[CLASSES:]).sum()),
+        "centers": centers[:classes].tolist(),
+        "spare": float(np.abs(centers[classes:]).sum()),
         "split": split,
         "step": int(state.step),
     }
@@ -91,6 +91,7 @@ def main():
         "arcface": {"loss.name": "arcface", "center.rule": "caffe_face"},
         "sphereface": {"loss.name": "sphereface", "center.on": "features"},
         "triplets": {"loss.name": "triplet_semi_hard"},
+        "sampled": {"classes": 41, "loss.class_share": 0.4},
     }
     some = ("one", "4x2", "pmap")
     seen = {

@@ -14,7 +14,7 @@ from cl_facenet.sharding import GlobalView, make_layout, own_rows, room_for
 
 PROGRAM = Path(__file__).parent / "layouts.py"
 LAYOUTS = ("1x1", "8x1", "4x2", "2x4", "pmap")
-LOSSES = ("mse", "arcface", "sphereface", "triplets")
+LOSSES = ("mse", "arcface", "sphereface", "triplets", "sampled")
 
 
 @pytest.fixture(scope="module")
