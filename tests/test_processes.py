@@ -16,17 +16,28 @@ from cl_facenet.metrics import read_metrics
 from cl_facenet.processes import join_cluster, join_hosts
 
 ROOT = Path(__file__).parents[1]
+PROGRAM = ROOT / "tests" / "tiny.py"
 CLOCK = ("train/photos_per_second", "train/data_wait_share")
 ENOUGH = 120  # seconds
 
 
-def start(workdir, cache, *, changes=None, hosts=(), devices=1, seconds_a_step=0.0):
+def start(
+    workdir,
+    cache,
+    *,
+    changes=None,
+    hosts=(),
+    devices=1,
+    seconds_a_step=0.0,
+    blocks_a_file="unlimited",
+):
     """A process of the tiny training for each host, or one alone."""
     given = [workdir, cache, seconds_a_step, json.dumps(changes or {})]
+    limited = ["sh", "-c", f'ulimit -f {blocks_a_file}; exec "$@"', "sh"]
     flags = f"--xla_force_host_platform_device_count={devices}"
     return [
         subprocess.Popen(
-            [sys.executable, ROOT / "tests" / "tiny.py", *map(str, given + which)],
+            [*limited, sys.executable, PROGRAM, *map(str, given + which)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -116,6 +127,22 @@ def test_a_run_goes_on_on_other_devices(alone, cache, tmp_path):
     (said,) = finish([process])
     assert "stopped by SIGTERM" in said
     finish(start(workdir, cache, devices=2, changes={"parallel.mode": "pmap"}))
+    assert_same(workdir, alone)
+
+
+def test_a_disk_that_is_full_is_an_error_and_costs_nothing(alone, cache, tmp_path):
+    """Files that may not grow stand for it."""
+    workdir = tmp_path / "run"
+    (process,) = start(workdir, cache, seconds_a_step=0.3)
+    wait_for_checkpoint(workdir, [process])
+    process.kill()
+    process.communicate()
+    (process,) = start(workdir, cache, blocks_a_file=32)
+    said, _ = process.communicate(timeout=ENOUGH)
+    assert process.returncode != 0
+    assert "the last checkpoint could not be written (File too large); those" in said
+    (said,) = finish(start(workdir, cache))
+    assert "steps 5 to 22" in said
     assert_same(workdir, alone)
 
 
