@@ -25,6 +25,7 @@ from cl_facenet.sharding import (
     own_rows,
     put_batch,
     room_for,
+    shard_shape,
     spare_columns,
 )
 from cl_facenet.state import (
@@ -126,8 +127,17 @@ def build_start(
         creating = beside.submit(create)
         batch_like = abstract_batch(room, size, layout)
         program = train_step.lower(state_like, batch_like).compile()
-    needed["logits, maps and gradients"] = step_bytes(program)
+    needed |= step_bytes(program, *logits_shape(config, model, layout))
     return Start(creating.result(), program, check_room(needed, device))
+
+
+def logits_shape(config: ConfigDict, model: FaceNet, layout: Layout) -> tuple[int, int]:
+    """Rows and columns of the logits on one device; none without a classifier."""
+    if not model.classifies:
+        return 0, 0
+    room = room_for(layout, config.batch_size, config.micro_batches)
+    seen = round(config.loss.class_share * (model.num_classes or 0))
+    return shard_shape(layout, room, seen + model.spare_columns)
 
 
 def build_train_step(

@@ -23,10 +23,16 @@ def state_bytes(state: Any) -> dict[str, int]:
     }
 
 
-def step_bytes(program: jax.stages.Compiled) -> int:
-    """What a compiled step takes of one device beside its state and its batch."""
+def step_bytes(program: jax.stages.Compiled, rows: int, columns: int) -> dict[str, int]:
+    """What a compiled step takes of one device beside its state and its batch.
+
+    Args:
+      rows, columns: of the float32 logits, what one device has of them.
+    """
     analysis = program.memory_analysis()
-    return analysis.temp_size_in_bytes if analysis else 0
+    total = analysis.temp_size_in_bytes if analysis else 0
+    logits = min(4 * rows * columns, total)
+    return {"logits": logits, "maps and gradients": total - logits}
 
 
 def check_room(needed: Mapping[str, int], device: jax.Device) -> str:

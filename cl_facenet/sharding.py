@@ -166,6 +166,13 @@ def rows_sharding(layout: Layout) -> NamedSharding | None:
     return None if layout.mesh is None else _on(layout.mesh, (DATA, MODEL))
 
 
+def shard_shape(layout: Layout, rows: int, columns: int) -> tuple[int, int]:
+    """What one device has of logits [rows, columns]; with PerDevice that is all."""
+    if layout.mesh is None or isinstance(layout, PerDevice):
+        return rows, columns
+    return rows // layout.mesh.shape[DATA], -(-columns // layout.mesh.shape[MODEL])
+
+
 def own_rows(layout: Layout, room: int) -> range:
     """Which rows of a batch with room for so many this process has to bring."""
     sharding = rows_sharding(layout)

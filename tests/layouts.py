@@ -85,22 +85,17 @@ def main():
     for model_axis in (1, 2, 4):
         name = f"{8 // model_axis}x{model_axis}"
         layouts[name] = make_layout("jit", model_axis=model_axis, sync_batch_norm=True)
+    both = ("4x2", "pmap")
     scenarios = {
-        "softmax": {},
-        "mse": {"loss.name": "mse", "center.rule": "dl4j_zoo"},
-        "arcface": {"loss.name": "arcface", "center.rule": "caffe_face"},
-        "sphereface": {"loss.name": "sphereface", "center.on": "features"},
-        "triplets": {"loss.name": "triplet_semi_hard"},
-        "sampled": {"classes": 41, "loss.class_share": 0.4},
+        "softmax": (tuple(layouts)[1:], {}),
+        "mse": (("4x2",), {"loss.name": "mse", "center.rule": "dl4j_zoo"}),
+        "arcface": (both, {"loss.name": "arcface", "center.rule": "caffe_face"}),
+        "triplets": (both, {"loss.name": "triplet_semi_hard", "center.on": "features"}),
+        "sampled": (("4x2",), {"classes": 41, "loss.class_share": 0.4}),
     }
-    some = ("one", "4x2", "pmap")
     seen = {
-        scenario: {
-            name: trained(layout, **changes)
-            for name, layout in layouts.items()
-            if scenario == "softmax" or name in some
-        }
-        for scenario, changes in scenarios.items()
+        scenario: {name: trained(layouts[name], **changes) for name in ("one", *names)}
+        for scenario, (names, changes) in scenarios.items()
     }
     # Row i of 16 is on device i // 2 as pmap has them, and in part i % 8 of 8.
     per_device = make_layout("pmap", model_axis=1, sync_batch_norm=False)

@@ -85,5 +85,5 @@ def test_what_a_step_takes_is_told(tiny):
     tx, _ = build_optimizer(config, num_photos=100, num_steps=5)
     start = build_start(config, model, tx)
     assert start.memory.startswith("memory a device: ")
-    assert "logits, maps and gradients" in start.memory
+    assert "logits 1 KiB, maps and gradients" in start.memory
     assert start.state.step.dtype == jnp.int32
