@@ -116,7 +116,8 @@ def build_start(
     """
     rule = RULES[config.center.rule]
     size = config.data.image_size
-    create = make_create_state(model, tx, rule, size, config.seed, layout)
+    averages = config.optimizer.average_decay > 0
+    create = make_create_state(model, tx, rule, size, config.seed, layout, averages)
     train_step = build_train_step(config, model, tx, layout)
     room = room_for(layout, config.batch_size, config.micro_batches)
     device = jax.local_devices()[0]
@@ -160,6 +161,7 @@ def build_train_step(
         micro_batches=config.micro_batches,
         class_share=config.loss.class_share,
         skip_bad=config.max_bad_steps > 0,
+        average_decay=config.optimizer.average_decay,
         layout=layout,
     )
 

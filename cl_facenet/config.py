@@ -106,6 +106,9 @@ def base(data: str = "orl") -> ConfigDict:
                 "momentum": 0.9,  # of sgd
                 "epsilon": 1e-8,  # of adam and adam_dl4j
                 "weight_decay": 0.05,  # on kernels only
+                # Of parameters and batch statistics averaged over the steps, which are
+                # evaluated and embed then; 0: the last ones do.
+                "average_decay": 0.0,
                 "schedule": "cosine",  # cosine, constant or step
                 "warmup_epochs": 2.0,
                 "decay_epochs": (),  # of schedule `step`: when to multiply by ...
@@ -174,6 +177,7 @@ def validate(config: ConfigDict) -> None:
     _between(config, "optimizer.momentum", 0, 1)
     _between(config, "optimizer.epsilon", 0, 1)
     _between(config, "optimizer.weight_decay", 0, BIG)
+    _between(config, "optimizer.average_decay", 0, 0.999999)
     _between(config, "optimizer.warmup_epochs", 0, config.num_epochs)
     _between(config, "optimizer.decay_factor", 0, 1)
     try:

@@ -20,6 +20,7 @@ def state_bytes(state: Any) -> dict[str, int]:
         "optimizer": _bytes(state.opt_state),
         "centers": _bytes(state.center_state),
         "batch statistics": _bytes(state.batch_stats),
+        "averages": _bytes(state.average),
     }
 
 
@@ -42,7 +43,7 @@ def check_room(needed: Mapping[str, int], device: jax.Device) -> str:
       InputError: it has less.
     """
     total, has = sum(needed.values()), device_bytes(device)
-    parts = ", ".join(f"{name} {_readable(n)}" for name, n in needed.items())
+    parts = ", ".join(f"{name} {_readable(n)}" for name, n in needed.items() if n)
     says = f"memory a device: {_readable(total)} ({parts})"
     if has is None:
         return says

@@ -40,7 +40,8 @@ class TrainState:
     """All that training carries from step to step, and all that a checkpoint holds.
 
     `center_state` has the float32 [classes, dims] `centers`, which move by their own
-    rule, never by optax.
+    rule, never by optax. `average` is empty, or has `params` and `batch_stats` averaged
+    over the steps.
     """
 
     step: jax.Array
@@ -48,6 +49,7 @@ class TrainState:
     batch_stats: Any
     opt_state: optax.OptState
     center_state: CenterState
+    average: Any
 
 
 class TrainStep(Protocol):
@@ -78,6 +80,7 @@ def make_create_state(
     image_size: int,
     seed: int,
     layout: Layout = ONE_DEVICE,
+    averages: bool = False,
 ) -> Callable[[], TrainState]:
     """The jitted function without arguments that gives the state at step 0."""
     num_classes = model.num_classes
@@ -87,11 +90,12 @@ def make_create_state(
     def create() -> TrainState:
         images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
         key = jax.random.key(seed, impl=RBG_IN_BLOCKS)
-        variables = model.init(key, images)
+        variables: Any = {"batch_stats": {}, **model.init(key, images)}
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=variables["params"],
-            batch_stats=variables.get("batch_stats", {}),
+            batch_stats=variables["batch_stats"],
+            average=variables if averages else {},
             opt_state=tx.init(variables["params"]),
             center_state=_spared(
                 rule.init(
@@ -154,6 +158,7 @@ def make_train_step(
     micro_batches: int = 1,
     class_share: float = 1.0,
     skip_bad: bool = False,
+    average_decay: float = 0.0,
     layout: Layout = ONE_DEVICE,
 ) -> TrainStep:
     """The jitted step. It donates its state: use the one it returns.
@@ -173,6 +178,7 @@ def make_train_step(
     With a `class_share` below 1 the classifier is of so large a share of the people, in
     every step those of the batch and others at random. With `skip_bad` a step whose
     loss or gradient is not finite leaves all but the step's number as it was.
+    `average_decay` is that of a state with an average.
     """
     center_lambda = rule.to_lambda(center_weight, model.embedding_size)
 
@@ -246,7 +252,16 @@ def make_train_step(
             "gradient_norm": _norm(grads),
             "parameter_norm": _norm(params),  # after the step
         }
-        after = TrainState(state.step + 1, params, batch_stats, opt_state, center_state)
+        variables = {"params": params, "batch_stats": batch_stats}
+        after = TrainState(
+            state.step + 1,
+            **variables,
+            opt_state=opt_state,
+            center_state=center_state,
+            average=moved_average(state.average, variables, state.step, average_decay)
+            if state.average
+            else {},
+        )
         if skip_bad:
             is_good = jnp.isfinite(metrics["loss"] + metrics["gradient_norm"])
             kept = dataclasses.replace(state, step=after.step)
@@ -254,6 +269,16 @@ def make_train_step(
         return layout.keep(after), metrics | seen
 
     return layout.compile(train_step)
+
+
+def moved_average(average: Any, now: Any, step: jax.Array, decay: float) -> Any:
+    """decay * average + (1 - decay) * now; less is kept in the first steps.
+
+    There it is (1 + step) / (10 + step), as of TensorFlow's ExponentialMovingAverage:
+    what a random start was has faded before the training ends.
+    """
+    keep = jnp.minimum(decay, (1.0 + step) / (10.0 + step))
+    return jax.tree.map(lambda a, x: x + keep * (a - x), average, now)
 
 
 def _sampled(

@@ -66,7 +66,11 @@ def warm_start(
         merged.tree,
         variables,
     )
-    return dataclasses.replace(state, **placed), _report(origin, merged)
+    # An average begins there, too, in arrays of its own.
+    average = jax.tree.map(jnp.copy, placed) if state.average else {}
+    return dataclasses.replace(state, **placed, average=average), _report(
+        origin, merged
+    )
 
 
 def _check_model(workdir: Path, model: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from cl_facenet.models.facenet import create_model, unit_range
 from cl_facenet.models.operations.lengths import l2_normalize
 from cl_facenet.models.rows import Rows
 from cl_facenet.optimizers import make_optimizer
-from cl_facenet.state import create_state, make_train_step
+from cl_facenet.state import create_state, make_create_state, make_train_step
 
 CLASSES, SIZE = 5, 32
 SETTINGS = {"center_weight": 0.5, "center_alpha": 0.5, "center_on": "embedding"}
@@ -312,3 +312,32 @@ def test_what_is_drawn_is_decided_by_seed_and_step(model, tx):
 
     assert losses(0) == losses(0)
     assert losses(0)[0] != losses(1)[0]
+
+
+def test_an_average_is_that_of_a_naive_loop(model, tx):
+    """Of parameters and batch statistics, with less kept in the first steps."""
+    create = make_create_state(model, tx, PAPER, SIZE, 0, averages=True)
+    state = create()
+    step = make_train_step(model, tx, **RULE | SETTINGS, average_decay=0.3)
+    expected = jax.tree.map(np.array, state.average)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        expected,
+        {"params": state.params, "batch_stats": state.batch_stats},
+    )
+    for number, keep in enumerate((0.1, 2 / 11, 0.25, 0.3, 0.3)):
+        state, _ = step(state, batch_of(number))
+        now = {"params": state.params, "batch_stats": state.batch_stats}
+        kept, new = (optax.tree.scale(*x) for x in ((keep, expected), (1 - keep, now)))
+        expected = optax.tree.add(kept, new)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        state.average,
+        expected,
+    )
+
+
+def test_without_a_decay_there_is_no_average(model, tx):
+    state = create_state(model, tx, PAPER, SIZE, seed=0)
+    step = make_train_step(model, tx, **RULE | SETTINGS)
+    assert step(state, batch_of(0))[0].average == {}
