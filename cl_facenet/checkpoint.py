@@ -212,7 +212,7 @@ def _check_shapes(
 ) -> None:
     """Raises InputError where an array that is wanted is not there as wanted."""
     data = manager.restore(step, args=ocp.args.Composite(data=ocp.args.JsonRestore()))
-    there = _shapes(manager.item_metadata(step)["state"], data["data"][_SPARE])
+    there = _shapes(manager.item_metadata(step)["state"], data["data"].get(_SPARE, 0))
     for path, shape in _shapes(like, spare_columns).items():
         if there.get(path) != shape:
             raise InputError(
