@@ -9,22 +9,17 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cl_facenet.compiling import jit, keep_programs
+from cl_facenet.compiling import jit
 from cl_facenet.data.photos import PhotoLike, open_photo
 from cl_facenet.data.preprocessing import (
     Prepared,
     Preprocessing,
     check_same,
-    described,
 )
 from cl_facenet.errors import InputError
-from cl_facenet.models.facenet import (
-    FaceNet,
-    abstract_variables,
-    create_model,
-    unit_range,
-)
-from cl_facenet.workdir import read_config
+from cl_facenet.model_card import ModelCard
+from cl_facenet.model_folder import DTYPES, SavedModel, write_model
+from cl_facenet.models.facenet import FaceNet, unit_range
 
 BATCH_SIZE = 64
 
@@ -40,14 +35,21 @@ class Embedder:
       params: its first argument, {"params": ..., "batch_stats": ...}, head dropped.
       preprocessing: how photos are made square (aligned, or cropped), as the photos
         were that the model was trained on.
+      card: the architecture, what it was trained on, how good it is; None if it was
+        made by hand.
     """
 
     def __init__(
-        self, model: FaceNet, params: Variables, preprocessing: Preprocessing
+        self,
+        model: FaceNet,
+        params: Variables,
+        preprocessing: Preprocessing,
+        card: ModelCard | None = None,
     ) -> None:
         self.apply = make_embed(model)
         self.params = params
         self.preprocessing = preprocessing
+        self.card = card
         self._apply = jit(self.apply)
         self._size = model.embedding_size
 
@@ -119,6 +121,27 @@ class Embedder:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""
         return np.sum(np.square(np.subtract(a, b)), -1)
 
+    def save(self, path: str | os.PathLike[str], *, dtype: str = DTYPES[0]) -> None:
+        """Writes a folder that `cl_facenet.load` reads, whole or not at all.
+
+        Args:
+          dtype: of the parameters in the file: float32 gives the same vectors to the
+            last bit; bfloat16 takes half the room. They are float32 again when loaded.
+
+        Raises:
+          InputError: another dtype, something is there already, it cannot be written,
+            or this embedder has no card.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}: choose one of {', '.join(DTYPES)}")
+        if self.card is None:
+            raise InputError(
+                "this embedder has no card that says what it is: save one that "
+                "cl_facenet.load gave, or give it a ModelCard"
+            )
+        model = SavedModel(self.card, self.preprocessing.describe(), self.params)
+        write_model(Path(path), model, dtype=dtype)
+
 
 def _squares(
     photos: np.ndarray | Sequence[PhotoLike], make_square: Preprocessing | Prepared
@@ -139,17 +162,3 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
         return model.normalize(features)
 
     return embed
-
-
-def load_workdir(path: str | os.PathLike[str]) -> Embedder:
-    """The embedder of the newest checkpoint in a workdir."""
-    # Imported here: an exported embedder shall not need Orbax.
-    from cl_facenet.checkpoint import read_data, restore_parts
-
-    keep_programs()
-    config, checkpoints = read_config(Path(path)), Path(path) / "checkpoints"
-    preprocessing = described(read_data(checkpoints)["preprocessing"])
-    model = create_model(**config["model"], num_classes=None)  # so: no head
-    like = abstract_variables(model, preprocessing.image_size)
-    variables, _ = restore_parts(checkpoints, like)
-    return Embedder(model, variables, preprocessing)

@@ -1,7 +1,9 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -18,3 +20,22 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         with suppress(OSError):  # it mostly has its name by now
             partial.unlink()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to be filled beside `path`, whose place it takes at the end.
+
+    Raises:
+      OSError: it cannot be made, or `path` is a file or a folder that is not empty;
+        nothing of it is left, nor of what is raised within.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with suppress(FileNotFoundError):  # of one that was killed
+        shutil.rmtree(partial)
+    try:
+        partial.mkdir()
+        yield partial
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # it mostly has its name by now
