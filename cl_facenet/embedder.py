@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from cl_facenet.data.preprocessing import (
     check_same,
 )
 from cl_facenet.errors import InputError
+from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range
@@ -24,6 +26,17 @@ from cl_facenet.models.facenet import FaceNet, unit_range
 BATCH_SIZE = 64
 
 Variables = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether two photos show the same person, and what that is worth."""
+
+    same: bool  # distance < threshold
+    distance: float  # squared, from 0 to 4
+    threshold: float
+    false_accept_rate: float  # of pairs of different people, called the same
+    calibrated_on: CalibratedOn  # the pairs on which the threshold has that rate
 
 
 class Embedder:
@@ -120,6 +133,44 @@ class Embedder:
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""
         return np.sum(np.square(np.subtract(a, b)), -1)
+
+    def verify(
+        self, a: PhotoLike, b: PhotoLike, *, false_accept_rate: float = 0.01
+    ) -> Verdict:
+        """Whether two photos show the same person.
+
+        Args:
+          a, b: paths, Pillow images or uint8 arrays [H, W, 3].
+          false_accept_rate: the share of pairs of different people that may be called
+            the same; one that `calibration` has a threshold for.
+
+        Raises:
+          InputError: a photo cannot be read, or no threshold is known for the rate.
+        """
+        threshold = self.calibration.at(false_accept_rate)
+        distance = float(self.distance(*self([a, b])))
+        return Verdict(
+            distance < threshold.threshold,
+            distance,
+            threshold.threshold,
+            threshold.false_accept_rate,
+            self.calibration.calibrated_on,
+        )
+
+    @property
+    def calibration(self) -> Calibration:
+        """Thresholds for false-accept rates, measured on people never trained on.
+
+        Raises:
+          InputError: there is none.
+        """
+        if self.card is None or self.card.calibration is None:
+            raise InputError(
+                "no thresholds are known of this embedder: it was not evaluated on "
+                "people never trained on; evaluate its run by --mode=evaluate (if "
+                "data.verification_share is above 0)"
+            )
+        return self.card.calibration
 
     def save(self, path: str | os.PathLike[str], *, dtype: str = DTYPES[0]) -> None:
         """Writes a folder that `cl_facenet.load` reads, whole or not at all.

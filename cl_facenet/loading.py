@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from cl_facenet.compiling import keep_programs
 from cl_facenet.data.preprocessing import Preprocessing, described
 from cl_facenet.embedder import Embedder, Variables
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.evaluation.calibration import Calibration
 from cl_facenet.model_card import Architecture, ModelCard, TrainedOn
 from cl_facenet.model_folder import ABOUT, WEIGHTS, is_model_folder, read_model
 from cl_facenet.models.facenet import FaceNet, abstract_variables, create_model
@@ -65,16 +66,21 @@ def _load_workdir(path: Path) -> Embedder:
     people = read_people(path)
     trained_on = TrainedOn(data["source"], sum(people.values()), tuple(people), step)
     results = read_results(path)
-    if results is not None and results["step"] != step:
-        results = None  # they are of other weights
-    card = ModelCard(architecture, trained_on, results and _scores(results))
+    card = ModelCard(architecture, trained_on)
+    if results is not None and results["step"] == step:  # or they are of other weights
+        card = replace(card, **_judged(results))
     return Embedder(model, variables, preprocessing, card)
 
 
-def _scores(results: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of results.json that says how good the model is."""
+def _judged(results: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card takes of results.json."""
     names = ("classification", "verification", "identification")
-    return {name: results[name] for name in names}
+    # None of a run that was evaluated before there were calibrations.
+    calibration = results.get("calibration")
+    return {
+        "results": {name: results[name] for name in names},
+        "calibration": calibration and Calibration.from_json(calibration),
+    }
 
 
 def _network(

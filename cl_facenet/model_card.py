@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cl_facenet.evaluation.calibration import Calibration
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -32,15 +34,19 @@ class ModelCard:
     Attributes:
       results: those of results.json, of this very step: classification,
         verification and identification; None where it was not evaluated.
+      calibration: thresholds for false-accept rates; None where there were no people
+        to measure them on.
     """
 
     architecture: Architecture
     trained_on: TrainedOn
     results: Mapping[str, Any] | None = None
+    calibration: Calibration | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For a file; `from_json` reads it back."""
-        return asdict(self)
+        calibration = self.calibration and self.calibration.to_json()
+        return asdict(self) | {"calibration": calibration}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ModelCard":
@@ -50,7 +56,7 @@ class ModelCard:
           ValueError, TypeError, LookupError: it is not whole.
         """
         architecture, trained_on = content["architecture"], content["trained_on"]
-        results = content["results"]
+        results, calibration = content["results"], content["calibration"]
         return cls(
             Architecture(
                 name=_text(architecture["name"]),
@@ -65,6 +71,7 @@ class ModelCard:
                 step=int(trained_on["step"]),
             ),
             None if results is None else dict(results),
+            None if calibration is None else Calibration.from_json(calibration),
         )
 
 

@@ -15,12 +15,17 @@ from tiny import tiny_config
 import cl_facenet
 from cl_facenet import cli, model_folder
 from cl_facenet.errors import InputError
+from cl_facenet.evaluation.calibration import CalibratedOn, Calibration, Threshold
 from cl_facenet.model_card import Architecture, ModelCard, TrainedOn
 from cl_facenet.params import leaves
 from cl_facenet.train import train
 
 CARD = ModelCard(
-    Architecture("tiny", "openface", 16), TrainedOn("faces", 9, ("Ada", "Bob"), 5)
+    Architecture("tiny", "openface", 16),
+    TrainedOn("faces", 9, ("Ada", "Bob"), 5),
+    calibration=Calibration(
+        CalibratedOn("faces", "all pairs", 10, 100, 3), (Threshold(0.1, 0.7, 0.9),)
+    ),
 )
 
 
@@ -106,6 +111,22 @@ def test_the_folder_says_what_it_is(saved):
             "step": 5,
         },
         "results": None,
+        "calibration": {
+            "calibrated_on": {
+                "data": "faces",
+                "protocol": "all pairs",
+                "num_same_pairs": 10,
+                "num_different_pairs": 100,
+                "num_people": 3,
+            },
+            "thresholds": [
+                {
+                    "false_accept_rate": 0.1,
+                    "threshold": 0.7,
+                    "true_accept_rate": 0.9,
+                }
+            ],
+        },
     }
 
 
@@ -150,6 +171,7 @@ def test_a_run_is_saved_and_gives_the_same_vectors(tiny, tmp_path, capsys):
     results = json.loads((tmp_path / "run/results.json").read_text())
     about = json.loads((out / "model.json").read_text())
     assert about["results"]["verification"] == results["verification"]
+    assert about["calibration"] == results["calibration"]
     assert about["trained_on"]["people"] == results["data"]["train_people"]
     assert about["trained_on"]["num_photos"] > results["data"]["num_train_photos"] - 1
     assert about["trained_on"]["data"] == results["data"]["source"]
@@ -165,7 +187,8 @@ def test_results_of_other_weights_are_left_out(tiny, tmp_path):
     train(tiny_config(tmp_path / "cache", num_epochs=1), tmp_path / "run")
     path = tmp_path / "run/results.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"step": 1}))
-    assert cl_facenet.load(tmp_path / "run").card.results is None
+    card = cl_facenet.load(tmp_path / "run").card
+    assert (card.results, card.calibration) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +200,7 @@ def test_results_of_other_weights_are_left_out(tiny, tmp_path):
         ({"format": "ours"}, "of no saved embedder"),
         ({"architecture": {"name": "tiny"}}, r"damaged \(KeyError: 'graph'\)"),
         ({"architecture": None}, r"model\.json is damaged \(TypeError"),
+        ({"calibration": {}}, r"damaged \(KeyError: 'thresholds'\)"),
         ({"trained_on": []}, r"model\.json is damaged \(TypeError"),
         ({"weights": {}}, r"model\.json is damaged \(KeyError: 'sha256'\)"),
         ({"preprocessing": {"align": "none"}}, "preprocessing without 'image_size'"),

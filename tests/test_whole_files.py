@@ -37,7 +37,8 @@ def test_a_folder_that_fails_is_none(tmp_path):
             (folder / "file").touch()
             raise RuntimeError
 
-    pytest.raises(RuntimeError, fill)
+    with pytest.raises(RuntimeError):
+        fill()
     assert not list(tmp_path.iterdir())
 
 
