@@ -147,8 +147,15 @@ class Embedder:
         Raises:
           InputError: a photo cannot be read, or no threshold is known for the rate.
         """
+        return self.judge(float(self.distance(*self([a, b]))), false_accept_rate)
+
+    def judge(self, distance: float, false_accept_rate: float) -> Verdict:
+        """What `verify` says of two photos at a distance.
+
+        Raises:
+          InputError: no threshold is known for the rate.
+        """
         threshold = self.calibration.at(false_accept_rate)
-        distance = float(self.distance(*self([a, b])))
         return Verdict(
             distance < threshold.threshold,
             distance,

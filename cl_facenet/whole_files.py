@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from cl_facenet.errors import InputError
+
 
 def write_whole(path: Path, content: bytes) -> None:
     """Writes beside `path`, and then takes its place: a reader never sees half a file.
@@ -20,6 +22,18 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         with suppress(OSError):  # it mostly has its name by now
             partial.unlink()
+
+
+def check_place(path: Path) -> None:
+    """Says what can be said before anybody has waited for a file's content.
+
+    Raises:
+      InputError: no file can be written there.
+    """
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder: name a file in it")
+    if not os.path.isdir(path.parent):
+        raise InputError(f"{path.parent}: no such folder; make it first")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ PACKAGE = Path(cl_facenet.__file__).parent
 LAYERS = (
     ("main", "cli"),
     ("commands",),
-    ("train", "prepare", "align_photos", "benchmark"),
+    ("train", "prepare", "align_photos", "benchmark", "embed_photos"),
     ("evaluate", "summary"),
     ("build", "dataset"),
     ("config", "export", "loading"),
@@ -26,8 +26,8 @@ LAYERS = (
     ("sharding", "model_card"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
-    ("params", "compiling", "prng", "processes"),
-    ("errors", "user_cache", "whole_files", "huge_pages", "preemption"),
+    ("params", "compiling", "prng", "processes", "whole_files"),
+    ("errors", "user_cache", "huge_pages", "preemption"),
 )
 
 

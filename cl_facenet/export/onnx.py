@@ -12,7 +12,7 @@ from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError
 from cl_facenet.export.graph import graph_proto
 from cl_facenet.export.tracing import trace
-from cl_facenet.whole_files import write_whole
+from cl_facenet.whole_files import check_place, write_whole
 
 if TYPE_CHECKING:
     import onnx
@@ -83,7 +83,7 @@ def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
         as `to_onnx`.
     """
     path = Path(path)
-    _check_place(path)
+    check_place(path)
     content = to_onnx(embedder).SerializeToString()
     difference = max_difference(content, embedder)
     if not difference <= TOLERANCE:  # NaN is not
@@ -117,14 +117,6 @@ def max_difference(content: bytes, embedder: Embedder) -> float:
         (embeddings,) = session.run([EMBEDDINGS], {IMAGES: images[:batch]})
         differences.append(np.abs(embeddings - expected[:batch]).max())
     return float(np.max(differences))
-
-
-def _check_place(path: Path) -> None:
-    """Says what can be said before anybody has waited for the export."""
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder: name a file in it")
-    if not os.path.isdir(path.parent):
-        raise InputError(f"{path.parent}: no such folder; make it first")
 
 
 def _packages() -> tuple[Any, Any]:
