@@ -1,13 +1,25 @@
-"""The cl-facenet command: photos aligned, models scored and exported."""
+"""The cl-facenet command: photos compared, named, grouped; models scored, exported."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from cl_facenet.commands import align, evaluate, export
+from cl_facenet.commands import (
+    align,
+    cluster,
+    compare,
+    embed,
+    evaluate,
+    export,
+    identify,
+)
 from cl_facenet.errors import InputError, reason_of
 
 _COMMANDS = {
+    "compare": (compare, "whether two photos show the same person"),
+    "identify": (identify, "who of a gallery is on a photo, or that it is nobody"),
+    "cluster": (cluster, "who is who in a folder of photos: a page to look at"),
+    "embed": (embed, "the vectors of all photos in a folder, in a file"),
     "align": (align, "photos of a folder to aligned squares in another"),
     "evaluate": (evaluate, "score a saved model by a published protocol"),
     "export": (export, "a trained network as a file for other programs, or a folder"),
@@ -35,9 +47,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cl-facenet", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (command, about) in _COMMANDS.items():
-        own = commands.add_parser(name, help=about)
+        own = commands.add_parser(
+            name, help=about, description=f"{about[0].upper()}{about[1:]}."
+        )
         own.set_defaults(run=command.run)
         command.add(own)
+        own.epilog = f"example: {own.epilog}"
         own.add_argument("--json", action="store_true", help="for machines")
     return parser
 

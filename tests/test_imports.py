@@ -19,7 +19,7 @@ LAYERS = (
     ("train", "prepare", "align_photos", "benchmark", "embed_photos"),
     ("evaluate", "summary"),
     ("build", "dataset"),
-    ("config", "export", "loading"),
+    ("config", "export", "loading", "gallery"),
     ("embedder", "progress", "warm_start"),
     ("checkpoint",),
     ("state", "metrics", "workdir", "memory", "model_folder"),

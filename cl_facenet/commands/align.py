@@ -4,11 +4,16 @@ import argparse
 import json
 from pathlib import Path
 
-from cl_facenet.errors import printable
+from cl_facenet.commands.options import (
+    add_skip_unreadable,
+    number_left_out,
+    print_left_out,
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
+    parser.epilog = "cl-facenet align photos aligned"
     parser.add_argument("source", type=Path, help="folder of photos, with sub-folders")
     parser.add_argument("target", type=Path, help="folder to be made")
     parser.add_argument(
@@ -19,9 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "none: the central square",
     )
     parser.add_argument("--image-size", type=int, default=96, help="pixels a side")
-    parser.add_argument(
-        "--skip-unreadable", action="store_true", help="leave such photos out"
-    )
+    add_skip_unreadable(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,10 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(result, indent=2))
         return
-    print(
-        f"{arguments.target}: {result['num_photos']:,} photos; no face found in "
-        f"{len(result['no_face']):,}, unreadable {len(result['unreadable']):,}"
-    )
-    for kind in ("no_face", "unreadable"):
-        for name in result[kind]:
-            print(f"{kind.replace('_', ' ')}: {printable(name)}")
+    missing = (result["no_face"], result["unreadable"])
+    photos = f"{arguments.target}: {result['num_photos']:,} photos"
+    print(f"{photos}; {number_left_out(*missing)}")
+    print_left_out(*missing)

@@ -6,6 +6,7 @@ import json
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
+    parser.epilog = "cl-facenet evaluate runs/nn4-lfw --protocol=lfw_view1"
     parser.add_argument(
         "models",
         nargs="+",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
+    parser.epilog = "cl-facenet export runs/nn4-orl faces.onnx"
     parser.add_argument(
         "model", metavar="MODEL", help="a run's directory or a saved embedder"
     )

@@ -43,7 +43,7 @@ class CalibratedOn:
 
     def __str__(self) -> str:
         pairs = self.num_same_pairs + self.num_different_pairs
-        return f"{pairs:,} pairs of {self.num_people:,} people of {self.data}"
+        return f"{pairs:,} pairs of {self.num_people:,} people in {self.data}"
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def test_other_rates_are_refused_and_those_that_are_known_named():
     assert calibration.at(0.01) == calibration.thresholds[1]
     with pytest.raises(
         InputError,
-        match=r"a false-accept rate of 0\.001: 1,002 pairs of 7 people of faces tell "
+        match=r"a false-accept rate of 0\.001: 1,002 pairs of 7 people in faces tell "
         r"those for 0\.1, 0\.01",
     ):
         calibration.at(0.001)
