@@ -6,7 +6,6 @@ weights; weights.safetensors has the variables by the names of `interop.tensors`
 
 import hashlib
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from cl_facenet.errors import InputError
 from cl_facenet.interop.tensors import read_tensors, to_variables, write_variables
 from cl_facenet.model_card import ModelCard
-from cl_facenet.whole_files import whole_folder, write_whole
+from cl_facenet.whole_files import check_folder_place, whole_folder, write_whole
 
 ABOUT, WEIGHTS = "model.json", "weights.safetensors"
 DTYPES = ("float32", "bfloat16")  # of parameters in the file
@@ -55,7 +54,7 @@ def write_model(path: Path, model: SavedModel, *, dtype: str) -> None:
     Raises:
       InputError: something is there, or nothing can be written there.
     """
-    _check_place(path)
+    check_folder_place(path)
     try:
         with whole_folder(path) as folder:
             write_variables(folder / WEIGHTS, model.variables, dtype=dtype)
@@ -128,14 +127,3 @@ def _read_about(path: Path) -> dict[str, Any]:
 def _sum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _check_place(path: Path) -> None:
-    """Says what can be said before anything is written."""
-    if os.path.isdir(path):
-        if any(path.iterdir()):
-            raise InputError(f"{path} is not empty: choose another folder")
-    elif os.path.lexists(path):
-        raise InputError(f"{path} is a file: name a folder to be made")
-    elif not os.path.isdir(path.parent):
-        raise InputError(f"{path.parent}: no such folder; make it first")

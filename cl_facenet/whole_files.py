@@ -36,6 +36,21 @@ def check_place(path: Path) -> None:
         raise InputError(f"{path.parent}: no such folder; make it first")
 
 
+def check_folder_place(path: Path) -> None:
+    """As `check_place`, of a folder to be made; it may be there if it is empty.
+
+    Raises:
+      InputError: no folder can be made there.
+    """
+    if os.path.isdir(path):
+        if any(path.iterdir()):
+            raise InputError(f"{path} is not empty: choose another folder")
+    elif os.path.lexists(path):
+        raise InputError(f"{path} is a file: name a folder to be made")
+    elif not os.path.isdir(path.parent):
+        raise InputError(f"{path.parent}: no such folder; make it first")
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to be filled beside `path`, whose place it takes at the end.

@@ -21,14 +21,15 @@ def add(parser: argparse.ArgumentParser) -> None:
         "out",
         type=Path,
         metavar="OUT",
-        help="file to be written, as faces.onnx; for safetensors a folder",
+        help="file to be written, as faces.onnx; for other formats a folder",
     )
     parser.add_argument(
         "--format",
         choices=tuple(_FORMATS),
         default="onnx",
         help="onnx: uint8 photos to embeddings, as the file's metadata say (default); "
-        "safetensors: a folder that cl_facenet.load reads",
+        "safetensors: a folder that cl_facenet.load reads; stablehlo: a program for "
+        "jax.export, in a folder",
     )
     parser.add_argument(
         "--dtype",
@@ -72,7 +73,13 @@ def _safetensors(embedder: "Embedder", arguments: argparse.Namespace) -> dict[st
     return {"dtype": dtype}
 
 
-_FORMATS = {"onnx": _onnx, "safetensors": _safetensors}
+def _stablehlo(embedder: "Embedder", arguments: argparse.Namespace) -> dict[str, Any]:
+    from cl_facenet.export.stablehlo import save_stablehlo
+
+    return {"max_difference": save_stablehlo(embedder, arguments.out)}
+
+
+_FORMATS = {"onnx": _onnx, "safetensors": _safetensors, "stablehlo": _stablehlo}
 
 
 def _size(path: Path) -> int:
