@@ -11,6 +11,7 @@ from cl_facenet.commands.options import (
     single_photos,
     threshold_of,
 )
+from cl_facenet.errors import printable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(
         f"{'the same person' if verdict.same else 'different people'}: distance "
         f"{distance:.3g}, the limit is {verdict.threshold:.3g}; false-accept rate "
-        f"{verdict.false_accept_rate:g} on {verdict.calibrated_on}"
+        f"{verdict.false_accept_rate:g} on {printable(str(verdict.calibrated_on))}"
     )
     print_left_out(embedded.no_face, [])

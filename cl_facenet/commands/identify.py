@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         "strangers_named_at_most": min(1.0, len(people) * threshold.false_accept_rate),
         "gallery": {
             "num_photos": len(people),
-            "num_people": len(set(people)),
+            "num_people": len(gallery.people),
             **left_out(enrolled.no_face, enrolled.unreadable),
         },
         "photos": answers,

@@ -83,7 +83,11 @@ class Calibration:
         for threshold in thresholds:
             if not all(map(isfinite, asdict(threshold).values())):
                 raise ValueError(f"{threshold} is not finite")
-        return cls(CalibratedOn(**content["calibrated_on"]), thresholds)
+        calibrated_on = CalibratedOn(**content["calibrated_on"])
+        for name, value in asdict(calibrated_on).items():
+            if not isinstance(value, int if name.startswith("num_") else str):
+                raise TypeError(f"{name} is {value!r}")
+        return cls(calibrated_on, thresholds)
 
 
 def calibrate(

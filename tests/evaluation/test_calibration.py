@@ -104,6 +104,15 @@ def test_written_and_read_again():
         {"thresholds": None},
         {"calibrated_on": {}},
         {
+            "calibrated_on": {
+                "data": "faces",
+                "protocol": "all pairs",
+                "num_same_pairs": "2",
+                "num_different_pairs": 1_000,
+                "num_people": 7,
+            }
+        },
+        {
             "thresholds": [
                 dict.fromkeys(
                     ("false_accept_rate", "threshold", "true_accept_rate"), float("nan")
