@@ -12,11 +12,7 @@ from PIL import Image
 
 from cl_facenet.compiling import jit
 from cl_facenet.data.photos import PhotoLike, open_photo
-from cl_facenet.data.preprocessing import (
-    Prepared,
-    Preprocessing,
-    check_same,
-)
+from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
 from cl_facenet.errors import InputError
 from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
 from cl_facenet.model_card import ModelCard
@@ -179,7 +175,7 @@ class Embedder:
             )
         return self.card.calibration
 
-    def save(self, path: str | os.PathLike[str], *, dtype: str = DTYPES[0]) -> None:
+    def save(self, path: str | os.PathLike[str], *, dtype: str = "float32") -> None:
         """Writes a folder that `cl_facenet.load` reads, whole or not at all.
 
         Args:
