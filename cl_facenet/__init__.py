@@ -16,12 +16,15 @@ __all__ = ["drop_head", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> "Embedder":
-    """The embedder of a training run: `path` is its workdir, such as runs/nn4-orl.
+    """The embedder of a training run, or one that was saved.
+
+    Args:
+      path: a run's workdir, such as runs/nn4-orl, or the folder of `Embedder.save`.
 
     Raises:
-      InputError: nothing is trained there.
+      InputError: it is neither, or what is in it cannot be read.
     """
     # Imported here, so that importing the package does not wait for Flax.
-    from cl_facenet.embedder import load_workdir
+    from cl_facenet.loading import load as load_embedder
 
-    return load_workdir(path)
+    return load_embedder(path)

@@ -1,27 +1,17 @@
 """A folder of photos to a folder of aligned ones, with the same sub-folders."""
 
 import json
-import os
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
-from cl_facenet.data.folder import (
-    PREPARED_AS,
-    is_photo,
-    natural_order,
-    read_prepared_as,
-)
-from cl_facenet.data.photos import Photo, open_photo
+from cl_facenet.data.folder import PREPARED_AS, photos_below, read_prepared_as
+from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Preprocessing, say
 from cl_facenet.data.squares import make_squares
-from cl_facenet.errors import InputError, reason_of
+from cl_facenet.errors import InputError
+from cl_facenet.progress import bar
 
 
 def align_photos(
@@ -40,21 +30,14 @@ def align_photos(
       InputError: no photos, an unreadable one, two that would get one name, or a
         target that holds something else.
     """
-    photos = _photos(source)
+    photos = photos_below(source)
     paths = _targets(photos, target)
     _claim(target, preprocessing)
     faceless, unreadable = [], []
     squares = make_squares(zip(photos, paths, strict=True), preprocessing)
-    console = Console(stderr=True)
+    pairs = zip(photos, squares, strict=True)
     with closing(squares):
-        for photo, square in track(
-            zip(photos, squares, strict=True),
-            "Aligning photos",
-            total=len(photos),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        ):
+        for photo, square in bar(pairs, "Aligning photos", len(photos)):
             if isinstance(square, InputError):
                 if not skip_unreadable:
                     raise InputError(f"{square}; --skip-unreadable leaves such out")
@@ -63,36 +46,6 @@ def align_photos(
                 faceless.append(photo.name)
     num_photos = len(photos) - len(unreadable)
     return {"num_photos": num_photos, "no_face": faceless, "unreadable": unreadable}
-
-
-def _photos(source: Path) -> list[Photo]:
-    if not source.is_dir():
-        raise InputError(f"{source}: no such folder of photos")
-    files = [path for path in _files_below(source) if is_photo(path)]
-    if not files:
-        raise InputError(f"{source}: no photos in it")
-    files.sort(key=lambda path: natural_order(path.relative_to(source).as_posix()))
-    return [
-        Photo(
-            file.parent.name, str(file.relative_to(source)), partial(open_photo, file)
-        )
-        for file in files
-    ]
-
-
-def _files_below(source: Path) -> Iterator[Path]:
-    """All but hidden ones; links to folders are not followed, so none leads in circles.
-
-    Raises:
-      InputError: a folder may not be looked at.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{reason_of(error)}; make it readable, or remove it")
-
-    for parent, folders, names in os.walk(source, onerror=refuse):
-        folders[:] = [name for name in folders if name[0] != "."]
-        yield from (Path(parent, name) for name in names if name[0] != ".")
 
 
 def _targets(photos: list[Photo], target: Path) -> list[Path]:

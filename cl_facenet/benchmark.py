@@ -13,11 +13,11 @@ from cl_facenet.data.lfw_splits import view1_pairs, view2_pairs
 from cl_facenet.data.pairs import Pairs, assign_folds, check_unseen, listed_pairs, seen
 from cl_facenet.data.records import Records, open_records
 from cl_facenet.dataset import open_lfw
-from cl_facenet.embedder import Embedder, load_workdir
+from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluation.verification import squared_distances, verify
+from cl_facenet.loading import load
 from cl_facenet.user_cache import default_cache_dir
-from cl_facenet.workdir import read_people
 
 CHUNK = 512  # photos decoded at a time
 
@@ -37,7 +37,7 @@ def benchmark(
     """Scores one model, or several of which each scores the folds it may.
 
     Args:
-      models: directories of runs.
+      models: directories of runs, or of saved embedders.
       protocol: lfw_view1, lfw_view2, or pairs:FILE.
       photos: what pairs:FILE names photos of: lfw, or a folder of prepared photos.
       cache_dir: where LFW was prepared; "": the user's cache folder.
@@ -50,10 +50,7 @@ def benchmark(
         than the model's, or a model was trained on people of the pairs.
       UsageError: no such protocol.
     """
-    loaded = [
-        Model(path, load_workdir(path), frozenset(read_people(Path(path))))
-        for path in models
-    ]
+    loaded = [_load(path) for path in models]
     records = _open(protocol, photos, cache_dir, loaded[0].embedder)
     for model in loaded:
         model.embedder.check_prepared(records.metadata["preprocessing"])
@@ -76,6 +73,12 @@ def benchmark(
     )
     about = {"models": list(models), "source": records.metadata["source"]}
     return verification.summary() | about
+
+
+def _load(path: str) -> Model:
+    embedder = load(path)
+    assert embedder.card is not None  # whatever is loaded has one
+    return Model(path, embedder, frozenset(embedder.card.trained_on.people))
 
 
 def _open(protocol: str, photos: str, cache_dir: str, embedder: Embedder) -> Records:

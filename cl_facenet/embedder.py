@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +10,29 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cl_facenet.compiling import jit, keep_programs
+from cl_facenet.compiling import jit
 from cl_facenet.data.photos import PhotoLike, open_photo
-from cl_facenet.data.preprocessing import (
-    Prepared,
-    Preprocessing,
-    check_same,
-    described,
-)
+from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
 from cl_facenet.errors import InputError
-from cl_facenet.models.facenet import (
-    FaceNet,
-    abstract_variables,
-    create_model,
-    unit_range,
-)
-from cl_facenet.workdir import read_config
+from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
+from cl_facenet.model_card import ModelCard
+from cl_facenet.model_folder import DTYPES, SavedModel, write_model
+from cl_facenet.models.facenet import FaceNet, unit_range
 
 BATCH_SIZE = 64
 
 Variables = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether two photos show the same person, and what that is worth."""
+
+    same: bool  # distance < threshold
+    distance: float  # squared, from 0 to 4
+    threshold: float
+    false_accept_rate: float  # of pairs of different people, called the same
+    calibrated_on: CalibratedOn  # the pairs on which the threshold has that rate
 
 
 class Embedder:
@@ -40,14 +44,21 @@ class Embedder:
       params: its first argument, {"params": ..., "batch_stats": ...}, head dropped.
       preprocessing: how photos are made square (aligned, or cropped), as the photos
         were that the model was trained on.
+      card: the architecture, what it was trained on, how good it is; None if it was
+        made by hand.
     """
 
     def __init__(
-        self, model: FaceNet, params: Variables, preprocessing: Preprocessing
+        self,
+        model: FaceNet,
+        params: Variables,
+        preprocessing: Preprocessing,
+        card: ModelCard | None = None,
     ) -> None:
         self.apply = make_embed(model)
         self.params = params
         self.preprocessing = preprocessing
+        self.card = card
         self._apply = jit(self.apply)
         self._size = model.embedding_size
 
@@ -119,6 +130,72 @@ class Embedder:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""
         return np.sum(np.square(np.subtract(a, b)), -1)
 
+    def verify(
+        self, a: PhotoLike, b: PhotoLike, *, false_accept_rate: float = 0.01
+    ) -> Verdict:
+        """Whether two photos show the same person.
+
+        Args:
+          a, b: paths, Pillow images or uint8 arrays [H, W, 3].
+          false_accept_rate: the share of pairs of different people that may be called
+            the same; one that `calibration` has a threshold for.
+
+        Raises:
+          InputError: a photo cannot be read, or no threshold is known for the rate.
+        """
+        return self.judge(float(self.distance(*self([a, b]))), false_accept_rate)
+
+    def judge(self, distance: float, false_accept_rate: float) -> Verdict:
+        """What `verify` says of two photos at a distance.
+
+        Raises:
+          InputError: no threshold is known for the rate.
+        """
+        threshold = self.calibration.at(false_accept_rate)
+        return Verdict(
+            distance < threshold.threshold,
+            distance,
+            threshold.threshold,
+            threshold.false_accept_rate,
+            self.calibration.calibrated_on,
+        )
+
+    @property
+    def calibration(self) -> Calibration:
+        """Thresholds for false-accept rates, measured on people never trained on.
+
+        Raises:
+          InputError: there is none.
+        """
+        if self.card is None or self.card.calibration is None:
+            raise InputError(
+                "no thresholds are known of this embedder: it was not evaluated on "
+                "people never trained on; evaluate its run by --mode=evaluate (if "
+                "data.verification_share is above 0)"
+            )
+        return self.card.calibration
+
+    def save(self, path: str | os.PathLike[str], *, dtype: str = "float32") -> None:
+        """Writes a folder that `cl_facenet.load` reads, whole or not at all.
+
+        Args:
+          dtype: of the parameters in the file: float32 gives the same vectors to the
+            last bit; bfloat16 takes half the room. They are float32 again when loaded.
+
+        Raises:
+          InputError: another dtype, something is there already, it cannot be written,
+            or this embedder has no card.
+        """
+        if dtype not in DTYPES:
+            raise InputError(f"dtype is {dtype!r}: choose one of {', '.join(DTYPES)}")
+        if self.card is None:
+            raise InputError(
+                "this embedder has no card that says what it is: save one that "
+                "cl_facenet.load gave, or give it a ModelCard"
+            )
+        model = SavedModel(self.card, self.preprocessing.describe(), self.params)
+        write_model(Path(path), model, dtype=dtype)
+
 
 def _squares(
     photos: np.ndarray | Sequence[PhotoLike], make_square: Preprocessing | Prepared
@@ -139,17 +216,3 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
         return model.normalize(features)
 
     return embed
-
-
-def load_workdir(path: str | os.PathLike[str]) -> Embedder:
-    """The embedder of the newest checkpoint in a workdir."""
-    # Imported here: an exported embedder shall not need Orbax.
-    from cl_facenet.checkpoint import read_data, restore_parts
-
-    keep_programs()
-    config, checkpoints = read_config(Path(path)), Path(path) / "checkpoints"
-    preprocessing = described(read_data(checkpoints)["preprocessing"])
-    model = create_model(**config["model"], num_classes=None)  # so: no head
-    like = abstract_variables(model, preprocessing.image_size)
-    variables, _ = restore_parts(checkpoints, like)
-    return Embedder(model, variables, preprocessing)

@@ -17,6 +17,7 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data
 from cl_facenet.embedder import BATCH_SIZE
+from cl_facenet.evaluation.calibration import Calibration, calibrate
 from cl_facenet.evaluation.classification import Classification, classify
 from cl_facenet.evaluation.figures import MAX_MAP_PEOPLE, EmbeddingMap
 from cl_facenet.evaluation.identification import Identification, enrol, identify
@@ -61,10 +62,12 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     )
     verification = _verification(unseen, split, config.seed)
     identification = _identification(unseen, split, config.seed)
+    calibration = verification and _calibration(verification, records)
     results = {
         "classification": classification and classification.summary(),
         "verification": verification and verification.summary(),
         "identification": identification and identification.summary(),
+        "calibration": calibration and calibration.to_json(),
         "data": _data(records, split),
         "step": step,
         "num_steps": count_steps(config, split),
@@ -137,6 +140,16 @@ def _verification(
         identities=split.unseen_labels[pairs.rows],
         seed=seed,
         protocol=pairs.protocol,
+    )
+
+
+def _calibration(verification: Verification, records: Records) -> Calibration:
+    return calibrate(
+        verification.distances,
+        verification.same,
+        data=records.metadata["source"],
+        protocol=verification.protocol,
+        num_people=verification.num_people,
     )
 
 

@@ -1,9 +1,12 @@
-"""The progress bar of training: loss terms and photos a second, on standard error."""
+"""Progress bars on standard error: of training with its loss terms, and plain ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import rich.progress
 from rich.console import Console
+
+Item = TypeVar("Item")
 
 
 class PhotosPerSecond(rich.progress.ProgressColumn):
@@ -51,3 +54,16 @@ class Progress:
             if name.endswith("_loss")
         )
         self._bar.update(self._task, completed=step, terms=terms)
+
+
+def bar(items: Iterable[Item], title: str, total: int) -> Iterable[Item]:
+    """The items, with a bar that is gone when they are through; no terminal, no bar."""
+    console = Console(stderr=True)
+    return rich.progress.track(
+        items,
+        title,
+        total=total,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

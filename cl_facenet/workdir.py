@@ -55,13 +55,13 @@ def read_results(workdir: Path) -> dict[str, Any] | None:
     return _read_json(path) if path.exists() else None
 
 
-def read_people(workdir: Path) -> list[str]:
-    """The names of the people that a run trains on, row by row of its classifier."""
+def read_people(workdir: Path) -> dict[str, int]:
+    """Whom a run trains on, row by row of its classifier, on how many photos each."""
     read_config(workdir)  # says so if there is no run
     path = workdir / "people.json"
     if not path.is_file():
         raise InputError(f"{path} is missing: who was trained on is not known")
-    return list(_read_json(path))
+    return _read_json(path)
 
 
 def claim(workdir: Path, config: Mapping[str, Any], people: Mapping[str, int]) -> None:

@@ -11,6 +11,7 @@ from tiny import TINY, tiny_config
 from cl_facenet import cli, prepare
 from cl_facenet.benchmark import benchmark
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.loading import load
 from cl_facenet.models.facenet import NETWORKS
 from cl_facenet.train import train
 
@@ -58,6 +59,16 @@ def test_a_half_agrees_with_its_own_run(made):
     assert results["threshold"] == pytest.approx(own["verification"]["threshold"])
 
 
+def test_a_saved_embedder_scores_as_its_run_and_knows_its_people(made):
+    for half in ("sets_1_to_5", "sets_6_to_10"):
+        load(made / half).save(made / f"saved {half}")
+    results = score(made, "lfw_view1", "saved sets_1_to_5")
+    run = score(made, "lfw_view1", "sets_1_to_5")
+    assert results == run | {"models": results["models"]}
+    with pytest.raises(InputError, match="were trained on"):
+        score(made, "lfw_view1", "saved sets_6_to_10")
+
+
 @pytest.mark.parametrize("protocol", ["lfw_view1", "lfw_view2"])
 def test_people_trained_on_are_named(made, protocol):
     with pytest.raises(
@@ -102,7 +113,7 @@ def test_what_cannot_be_scored_is_said(made, tmp_path):
         score(made, "lfw_view3", "sets_1_to_5")
     with pytest.raises(InputError, match=r"none\.txt: No such file"):
         score(made, f"pairs:{tmp_path / 'none.txt'}", "sets_1_to_5")
-    with pytest.raises(InputError, match="is not the directory of a run"):
+    with pytest.raises(InputError, match="is neither the directory of a run"):
         score(made, "lfw_view1", "nowhere")
 
 

@@ -1,5 +1,6 @@
 """The embedder is the trained model, to the last bit, whatever it is given."""
 
+import dataclasses
 from collections import deque
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from cl_facenet.checkpoint import restore_parts
 from cl_facenet.compiling import jit
 from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.dataset import build_data
+from cl_facenet.embedder import Verdict
 from cl_facenet.errors import InputError
+from cl_facenet.evaluation.calibration import CalibratedOn, Calibration, Threshold
 from cl_facenet.models.facenet import NETWORKS, abstract_variables, unit_range
 from cl_facenet.train import train
 
@@ -107,6 +110,38 @@ def test_distance_is_squared_euclidean(embedder):
     assert embedder.distance(a, a) == 0
     assert embedder.distance(a, b) == pytest.approx(2 - 2 * a @ b, abs=1e-6)
     assert embedder.distance(np.array([1.0, 0]), np.array([-1.0, 0])) == 4
+
+
+def test_verify_says_what_its_answer_is_worth(embedder):
+    a, b = photos = [draw_photo(0, 0, 0), draw_photo(0, 1, 0)]
+    distance = float(embedder.distance(*embedder(photos)))
+    on = CalibratedOn("faces", "all pairs", 10, 100, 3)
+    for threshold in (distance, np.nextafter(distance, 4)):
+        thresholds = (Threshold(0.1, 4.0, 1.0), Threshold(0.01, threshold, 0.9))
+        calibration = Calibration(on, thresholds)
+        embedder.card = dataclasses.replace(embedder.card, calibration=calibration)
+        assert embedder.verify(a, b) == Verdict(
+            same=distance < threshold,
+            distance=distance,
+            threshold=threshold,
+            false_accept_rate=0.01,
+            calibrated_on=on,
+        )
+    assert embedder.verify(a, b, false_accept_rate=0.1).threshold == 4.0
+    with pytest.raises(InputError, match=r"tell those for 0\.1, 0\.01$"):
+        embedder.verify(a, b, false_accept_rate=0.001)
+    with pytest.raises(InputError, match=r"nowhere\.jpg: no photo file there"):
+        embedder.verify(a, "nowhere.jpg")
+
+
+def test_without_people_to_measure_on_there_is_no_answer(embedder):
+    photo = draw_photo(0, 0, 0)
+    embedder.card = dataclasses.replace(embedder.card, calibration=None)
+    with pytest.raises(InputError, match="no thresholds are known of this embedder"):
+        embedder.verify(photo, photo)
+    embedder.card = None
+    with pytest.raises(InputError, match="no thresholds are known of this embedder"):
+        embedder.verify(photo, photo)
 
 
 def test_bad_photos_are_named(embedder, tmp_path):

@@ -15,18 +15,19 @@ PACKAGE = Path(cl_facenet.__file__).parent
 # folder. Top first.
 LAYERS = (
     ("main", "cli"),
-    ("train", "prepare", "align_photos", "benchmark"),
+    ("commands",),
+    ("train", "prepare", "align_photos", "benchmark", "embed_photos"),
     ("evaluate", "summary"),
     ("build", "dataset"),
-    ("config", "export"),
+    ("config", "export", "loading", "gallery"),
     ("embedder", "progress", "warm_start"),
     ("checkpoint",),
-    ("state", "metrics", "workdir", "memory"),
-    ("sharding",),
+    ("state", "metrics", "workdir", "memory", "model_folder"),
+    ("sharding", "model_card"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
-    ("params", "compiling", "prng", "processes"),
-    ("errors", "user_cache", "whole_files", "huge_pages", "preemption"),
+    ("params", "compiling", "prng", "processes", "whole_files"),
+    ("errors", "user_cache", "huge_pages", "preemption"),
 )
 
 
@@ -94,10 +95,11 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_embedding_loads_neither_data_stack_nor_plots():
-    code = "import sys, cl_facenet.embedder; print(*sys.modules)"
+    code = "import sys, cl_facenet.loading; print(*sys.modules)"
     loaded = set(run(code).split())
     assert not loaded & {
         "grain",
+        "array_record",
         "tensorflow_datasets",
         "orbax",
         "matplotlib",

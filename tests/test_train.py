@@ -105,6 +105,17 @@ def test_a_run_writes_what_the_contract_says(whole):
         *("accuracy_standard_error", "intervals"),
     }
     assert set(results["verification"]["tar_at_far"]) == {"0.01", "0.001"}
+    # All pairs of two people's five photos: too few different ones for any rate.
+    assert results["calibration"] == {
+        "calibrated_on": {
+            "data": results["data"]["source"],
+            "protocol": results["verification"]["protocol"],
+            "num_same_pairs": 20,
+            "num_different_pairs": 25,
+            "num_people": 2,
+        },
+        "thresholds": [],
+    }
     data = results["data"]
     assert len(data["train_people"]) == 4
     counts = json.loads((whole / "people.json").read_text())
@@ -367,6 +378,7 @@ def test_nobody_for_verification_and_nothing_held_out(config, tmp_path):
     results = train(config, tmp_path)
     assert results["classification"] is None
     assert results["verification"] is None
+    assert results["calibration"] is None
     assert len(results["data"]["train_people"]) == 6
 
 

@@ -1,8 +1,8 @@
-"""A file that is written whole, or stays as it was."""
+"""A file or a folder that is written whole, or stays as it was."""
 
 import pytest
 
-from cl_facenet.whole_files import write_whole
+from cl_facenet.whole_files import whole_folder, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
@@ -20,3 +20,30 @@ def test_what_cannot_be_replaced_stays_as_it_was(tmp_path):
         write_whole(path, b"content")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
     assert (path / "full").is_dir()
+
+
+def test_a_folder_has_its_name_when_all_is_in_it(tmp_path):
+    path = tmp_path / "folder"
+    with whole_folder(path) as folder:
+        (folder / "file").touch()
+        assert not path.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+    assert [p.name for p in path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_fails_is_none(tmp_path):
+    def fill():
+        with whole_folder(tmp_path / "folder") as folder:
+            (folder / "file").touch()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_stays_as_it_was(tmp_path):
+    (tmp_path / "folder/full").mkdir(parents=True)
+    with pytest.raises(OSError, match="folder"), whole_folder(tmp_path / "folder"):
+        pass
+    assert [p.name for p in tmp_path.rglob("*")] == ["folder", "full"]

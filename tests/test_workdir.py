@@ -15,7 +15,7 @@ def test_a_directory_is_a_run_s_from_its_claim_on(tmp_path):
     assert workdirs.is_run(workdir)
     workdirs.check_config(workdir, CONFIG)  # tuples come back as lists
     assert workdirs.read_results(workdir) is None
-    assert workdirs.read_people(workdir) == ["Ada"]
+    assert workdirs.read_people(workdir) == {"Ada": 3}
     assert {path.name for path in workdir.iterdir()} == {"config.json", "people.json"}
 
 

@@ -1,8 +1,10 @@
-"""A folder of photos: one sub-folder a person."""
+"""A folder of photos: one sub-folder a person, or all that is below it."""
 
 import hashlib
 import json
+import os
 import re
+from collections.abc import Iterator
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -63,6 +65,36 @@ def _people_of(root: Path) -> Source:
             photos.append(Photo(person.name, name, partial(open_photo, file)))
             digest.update(_identity(file, name))
     return Source(f"folder-{_slug(root)}", photos, digest.hexdigest(), ignored)
+
+
+def photos_below(path: str | PathLike[str]) -> list[Photo]:
+    """All photos in a folder and its sub-folders, by their paths below it, sorted.
+
+    Hidden ones are left out; links to folders are not followed: none leads in circles.
+
+    Raises:
+        InputError: no such folder, no photos, or anything that may not be looked at.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder of photos")
+    files = [file for file in _files_below(root) if is_photo(file)]
+    if not files:
+        raise InputError(f"{root}: no photos in it")
+    files.sort(key=lambda file: natural_order(file.relative_to(root).as_posix()))
+    return [
+        Photo(file.parent.name, str(file.relative_to(root)), partial(open_photo, file))
+        for file in files
+    ]
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"{reason_of(error)}; make it readable, or remove it")
+
+    for parent, folders, names in os.walk(root, onerror=refuse):
+        folders[:] = [name for name in folders if name[0] != "."]
+        yield from (Path(parent, name) for name in names if name[0] != ".")
 
 
 def read_prepared_as(path: str | PathLike[str]) -> dict[str, Any] | None:

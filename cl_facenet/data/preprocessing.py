@@ -123,13 +123,14 @@ def described(description: Mapping[str, Any]) -> Preprocessing:
       InputError: it is of one that this version does not know.
     """
     try:
-        preprocessing = Preprocessing(
-            description["align"], int(description["image_size"])
-        )
+        align, image_size = description["align"], int(description["image_size"])
     except KeyError as error:
         raise InputError(
             f"a preprocessing without {error} in it: {description}"
         ) from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a preprocessing of no image size: {description}") from error
+    preprocessing = Preprocessing(align, image_size)
     if preprocessing.describe() != dict(description):
         raise InputError(
             f"photos were prepared as {say(description)}; this version of cl_facenet "

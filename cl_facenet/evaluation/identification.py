@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 
 from cl_facenet.errors import InputError
+from cl_facenet.evaluation.roc import greatest_threshold
 
 WORKING_MEMORY = 256  # MiB of distances at a time
 FALSE_ALARM_RATES = (0.01, 0.1)
@@ -108,7 +109,7 @@ def identify(
     distances, ranks = _find(embeddings, labels, enrolment)
     chunks = _nearest(embeddings, labels, enrolment, enrolment.unknown)
     strangers = np.concatenate([nearest.min(1) for nearest in chunks])
-    thresholds = {far: _greatest_threshold(strangers, far) for far in FALSE_ALARM_RATES}
+    thresholds = {far: greatest_threshold(strangers, far) for far in FALSE_ALARM_RATES}
     num_people = len(np.unique(labels[enrolment.gallery]))
     found = np.bincount(ranks, minlength=num_people + 1)[1:]
     return Identification(
@@ -158,13 +159,6 @@ def _find(
         ranks[rows] = np.sum(nearest <= right, axis=1)
         start = rows.stop
     return distances, ranks
-
-
-def _greatest_threshold(strangers: np.ndarray, far: float) -> float:
-    """The greatest t with d < t for at most the share far < 1 of strangers [U]."""
-    # At the k-th nearest, counted from 0, at most k pass.
-    shares = np.arange(len(strangers)) / len(strangers)
-    return float(np.sort(strangers)[shares <= far][-1])
 
 
 def _check(embeddings: np.ndarray, labels: np.ndarray, enrolment: Enrolment) -> None:

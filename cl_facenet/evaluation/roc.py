@@ -1,4 +1,4 @@
-"""What is read off a receiver operating characteristic.
+"""What is read off a receiver operating characteristic, or off distances.
 
 A curve is FPR [R] and TPR [R], both ascending from 0 to 1: a point for each threshold,
 joined by straight lines.
@@ -21,3 +21,10 @@ def true_accept_rates(fpr: np.ndarray, tpr: np.ndarray) -> dict[float, float]:
     Nothing is interpolated: a rate that no threshold reaches would flatter.
     """
     return {far: float(tpr[fpr <= far].max()) for far in FALSE_ACCEPT_RATES}
+
+
+def greatest_threshold(strangers: np.ndarray, far: float) -> float:
+    """The greatest t with d < t for at most the share far < 1 of strangers [U]."""
+    # At the k-th nearest, counted from 0, at most k pass.
+    shares = np.arange(len(strangers)) / len(strangers)
+    return float(np.sort(strangers)[shares <= far][-1])

@@ -1,1 +1,1 @@
-"""Trained embedders for programs that have no JAX."""
+"""Trained embedders for programs that have no Flax, or no JAX."""

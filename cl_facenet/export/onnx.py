@@ -10,17 +10,16 @@ import numpy as np
 
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError
+from cl_facenet.export.checking import Embed, check_difference
 from cl_facenet.export.graph import graph_proto
 from cl_facenet.export.tracing import trace
-from cl_facenet.whole_files import write_whole
+from cl_facenet.whole_files import check_place, write_whole
 
 if TYPE_CHECKING:
     import onnx
 
 IMAGES, EMBEDDINGS = "images", "embeddings"
 OPSET, IR_VERSION = 17, 8  # read by every onnxruntime since 1.12
-TOLERANCE = 1e-4  # of the numbers in unit vectors
-BATCHES = (1, 5)  # that a model is tried with before it is written
 
 
 def to_onnx(embedder: Embedder) -> "onnx.ModelProto":
@@ -83,14 +82,9 @@ def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
         as `to_onnx`.
     """
     path = Path(path)
-    _check_place(path)
+    check_place(path)
     content = to_onnx(embedder).SerializeToString()
-    difference = max_difference(content, embedder)
-    if not difference <= TOLERANCE:  # NaN is not
-        raise InputError(
-            f"{path} is not written: onnxruntime's embeddings differ from JAX's by "
-            f"{difference:.1e}, more than {TOLERANCE:.0e}"
-        )
+    difference = check_difference(embedder, _runner(content), path=path)
     try:
         write_whole(path, content)
     except OSError as error:
@@ -100,31 +94,16 @@ def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
     return difference
 
 
-def max_difference(content: bytes, embedder: Embedder) -> float:
-    """How far a model's embeddings of random images are from the embedder's.
-
-    Raises:
-      InputError: the extra `onnx` is not installed.
-    """
+def _runner(content: bytes) -> Embed:
+    """onnxruntime with a model in it."""
     _, onnxruntime = _packages()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    size, rng = embedder.preprocessing.image_size, np.random.default_rng(0)
-    shape = (max(BATCHES), size, size, 3)
-    images = rng.integers(0, 256, shape, dtype=np.uint8)
-    expected = embedder(images, prepared_as=embedder.preprocessing.describe())
-    differences = []
-    for batch in BATCHES:
-        (embeddings,) = session.run([EMBEDDINGS], {IMAGES: images[:batch]})
-        differences.append(np.abs(embeddings - expected[:batch]).max())
-    return float(np.max(differences))
 
+    def run(images: np.ndarray) -> np.ndarray:
+        (embeddings,) = session.run([EMBEDDINGS], {IMAGES: images})
+        return embeddings
 
-def _check_place(path: Path) -> None:
-    """Says what can be said before anybody has waited for the export."""
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder: name a file in it")
-    if not os.path.isdir(path.parent):
-        raise InputError(f"{path.parent}: no such folder; make it first")
+    return run
 
 
 def _packages() -> tuple[Any, Any]:

@@ -88,7 +88,7 @@ class FaceResNet(nn.Module):
                 x = self.compute.block(ResidualUnit.__call__, unit, x)
             if features is not None:
                 x = max_pool(ConvPReLU(features, name=f"conv{stage}")(x), 2, 2, 0)
-        return x.reshape(len(x), -1)
+        return x.reshape(x.shape[0], -1)
 
     def check_size(self, height: int, width: int) -> None:
         """Raises InputError for images that the network cannot take."""

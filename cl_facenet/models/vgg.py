@@ -41,7 +41,7 @@ class VGGFace(nn.Module):
                 )
                 x = self.compute.block(_conv_relu, conv, x)
             x = max_pool(x, 2, 2, 0)
-        x = x.reshape(len(x), -1)
+        x = x.reshape(x.shape[0], -1)
         fc6 = nn.Dense(self.fc6, dtype=x.dtype, kernel_init=he_normal, name="fc6")
         return nn.relu(fc6(x))
 

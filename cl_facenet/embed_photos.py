@@ -1,0 +1,139 @@
+"""Photos in files to vectors, with what went wrong by the photos' names."""
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from cl_facenet.data.folder import photos_below, read_prepared_as
+from cl_facenet.data.photos import Photo
+from cl_facenet.data.preprocessing import Prepared, Preprocessing, Square
+from cl_facenet.embedder import BATCH_SIZE, Embedder
+from cl_facenet.errors import InputError
+from cl_facenet.progress import bar
+
+CHUNK = 4 * BATCH_SIZE  # photos in memory at a time
+
+
+@dataclass
+class Embedded:
+    """Photos that were read.
+
+    Attributes:
+      names: of the photos [N].
+      vectors: float32 [N, D].
+      no_face: names of those in which no face was found, where one is sought; they are
+        cut where one is assumed.
+      unreadable: names of others, that are not among the [N].
+      thumbnails: JPEG files of the squares that were embedded [N], if they are wanted.
+    """
+
+    names: list[str] = field(default_factory=list)
+    vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    no_face: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    thumbnails: list[bytes] = field(default_factory=list)
+
+
+def embed_folder(
+    embedder: Embedder,
+    folder: Path,
+    *,
+    skip_unreadable: bool,
+    with_thumbnails: bool = False,
+) -> Embedded:
+    """All photos below a folder, named by their paths in it.
+
+    Those that a preprocessing.json in it says were made square before stay as they are.
+
+    Raises:
+      InputError: no photos, none that can be read, an unreadable one, or photos that
+        were prepared in another way than those the model was trained on.
+    """
+    photos = photos_below(folder)
+    return embed_photos(
+        embedder,
+        photos,
+        prepared_as=read_prepared_as(folder),
+        skip_unreadable=skip_unreadable,
+        hint="; --skip-unreadable leaves such out",
+        with_thumbnails=with_thumbnails,
+    )
+
+
+def embed_photos(
+    embedder: Embedder,
+    photos: Sequence[Photo],
+    *,
+    prepared_as: Mapping[str, Any] | None = None,
+    skip_unreadable: bool = False,
+    hint: str = "",
+    with_thumbnails: bool = False,
+) -> Embedded:
+    """Photos, some at a time.
+
+    Args:
+      prepared_as: how the photos were made square before, if they were.
+      hint: what to say behind the error of an unreadable one.
+
+    Raises:
+      InputError: as `embed_folder`.
+    """
+    make_square: Preprocessing | Prepared = embedder.preprocessing
+    if prepared_as is not None:
+        embedder.check_prepared(prepared_as)
+        make_square = Prepared(prepared_as)
+    embedded, vectors = Embedded(), []
+    squares: list[np.ndarray] = []
+    how = embedder.preprocessing.describe()
+    made = zip(photos, _squares(photos, make_square), strict=True)
+    for photo, square in bar(made, "Embedding photos", len(photos)):
+        if isinstance(square, InputError):
+            if not skip_unreadable:
+                raise InputError(f"{square}{hint}")
+            embedded.unreadable.append(photo.name)
+            continue
+        embedded.names.append(photo.name)
+        if not square.found:
+            embedded.no_face.append(photo.name)
+        if with_thumbnails:
+            embedded.thumbnails.append(_jpeg(square.pixels))
+        squares.append(square.pixels)
+        if len(squares) == CHUNK:
+            vectors.append(embedder(np.stack(squares), prepared_as=how))
+            squares.clear()
+    if squares:
+        vectors.append(embedder(np.stack(squares), prepared_as=how))
+    if not vectors:
+        raise InputError(f"none of {len(photos)} photos can be read")
+    embedded.vectors = np.concatenate(vectors)
+    return embedded
+
+
+def _squares(
+    photos: Sequence[Photo], make_square: Preprocessing | Prepared
+) -> Iterator[Square | InputError]:
+    """Each photo's square, in order, or why there is none."""
+
+    def read(photo: Photo) -> Square | InputError:
+        try:
+            return make_square(photo.read())
+        except InputError as error:
+            return error
+
+    with ThreadPoolExecutor() as pool:
+        # Pillow lets go of the interpreter's lock; dlib does not.
+        each = map if make_square.finds_faces else pool.map
+        for start in range(0, len(photos), CHUNK):
+            yield from each(read, photos[start : start + CHUNK])
+
+
+def _jpeg(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
