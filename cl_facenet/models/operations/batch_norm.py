@@ -5,6 +5,8 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
+from cl_facenet.models.operations.precision import at_least_float32
+
 EPSILON = 1e-5  # Torch's
 
 
@@ -38,7 +40,7 @@ def _normalize_forward(
     axis: str | None,
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
     share = _share_of(x, weight, axis)
-    x32 = x.astype(jnp.float32)
+    x32 = at_least_float32(x)
     mean = _total(jnp.sum(x32 * share, (0, 1, 2)), axis)
     var = _total(jnp.sum(jnp.square(x32 - mean) * share, (0, 1, 2)), axis)
     y = jax.nn.relu(_before_relu(x32, mean, var, scale, bias, epsilon))
@@ -63,11 +65,11 @@ def _normalize_backward(
     grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     x, mean, var, scale, bias, weight = saved
-    x32 = x.astype(jnp.float32)
+    x32 = at_least_float32(x)
     # Computed once more, rather than kept: it is nearly free beside reading x.
     positive = _before_relu(x32, mean, var, scale, bias, epsilon) > 0
     # The statistics are not differentiated.
-    grad = jnp.where(positive, grads[0].astype(jnp.float32), 0)
+    grad = jnp.where(positive, at_least_float32(grads[0]), 0)
     inverse = jax.lax.rsqrt(var + epsilon)
     x_hat = (x32 - mean) * inverse
     bias_grad = jnp.sum(grad, (0, 1, 2))

@@ -5,7 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 
-from cl_facenet.models.operations.padding import Padding, interleave, pairs
+from cl_facenet.models.operations.padding import Padding, Pairs, interleave, pairs
 from cl_facenet.models.operations.platforms import by_platform
 
 
@@ -14,75 +14,111 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.
     kernel = kernel.astype(x.dtype)
     if kernel.shape[:2] == (1, 1) and stride == 1 and pairs(padding) == pairs(0):
         return x @ kernel[0, 0]
-    if stride == 1:
-        return plain_conv(x, kernel, stride, padding)
-    return _strided_conv(x, kernel, stride, padding)
+    return _conv(x, kernel, stride, pairs(padding))
 
 
 def plain_conv(
-    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding, dilation: int = 1
 ) -> jax.Array:
-    """The definition of `conv`."""
+    """The definition of `conv`; with `dilation`, between the taps of the kernel."""
     return jax.lax.conv_general_dilated(
         x,
         kernel,
         window_strides=(stride, stride),
         padding=pairs(padding),
+        rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _strided_conv(
-    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
-) -> jax.Array:
-    """`plain_conv` with a gradient to x of its own, on a CPU.
+def _conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Pairs) -> jax.Array:
+    """`plain_conv` with gradients of its own, on a CPU.
 
-    The definition's is a convolution with zeros set between the elements of the
-    gradient, for which XLA has nothing but plain loops there.
+    Those of the definition name their axes in another order than a convolution, and
+    that to a strided one's input has zeros between its elements. XLA has plain loops
+    for such there, forty times slower; outside of loops of a program it mends the
+    order, so that a batch in parts is what would suffer from it.
     """
     return plain_conv(x, kernel, stride, padding)
 
 
-def _strided_forward(
-    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+def _forward(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: Pairs
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
     return plain_conv(x, kernel, stride, padding), (x, kernel)
 
 
-def _strided_backward(
+def _backward(
     stride: int,
-    padding: Padding,
+    padding: Pairs,
     saved: tuple[jax.Array, jax.Array],
     grad: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = saved
-    _, height, width, _ = x.shape
     # Each is the definition's gradient to one of its two inputs.
     _, to_x = jax.vjp(lambda x: plain_conv(x, kernel, stride, padding), x)
     _, to_kernel = jax.vjp(lambda k: plain_conv(x, k, stride, padding), kernel)
     x_grad = by_platform(
-        lambda grad: _by_phases(grad, kernel, stride, padding, (height, width)),
+        lambda grad: _to_input(grad, kernel, stride, padding, x.shape[1:3]),
         lambda grad: to_x(grad)[0],
     )
-    return x_grad(grad), *to_kernel(grad)
+    kernel_grad = by_platform(
+        lambda grad: _to_kernel(x, grad, kernel.shape, stride, padding),
+        lambda grad: to_kernel(grad)[0],
+    )
+    return x_grad(grad), kernel_grad(grad)
 
 
-_strided_conv.defvjp(_strided_forward, _strided_backward)
+_conv.defvjp(_forward, _backward)
+
+
+def _to_kernel(
+    x: jax.Array, grad: jax.Array, shape: tuple[int, ...], stride: int, padding: Pairs
+) -> jax.Array:
+    """The gradient to a kernel of that shape, with rows of a batch as channels.
+
+    x is correlated with the gradient, between whose elements it steps as the
+    convolution did.
+    """
+    height, width, _, _ = shape
+    if not grad.size:  # the kernel fits nowhere
+        return jnp.zeros(shape, grad.dtype)
+    maps = plain_conv(
+        x.transpose(3, 1, 2, 0), grad.transpose(1, 2, 0, 3), 1, padding, stride
+    )
+    return maps[:, :height, :width].transpose(1, 2, 0, 3)
+
+
+def _to_input(
+    grad: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    padding: Pairs,
+    size: tuple[int, ...],
+) -> jax.Array:
+    """The gradient to an input of that height and width."""
+    if stride > 1:
+        return _by_phases(grad, kernel, stride, padding, size)
+    rows, columns = (
+        (kernel.shape[axis] - 1 - before, size[axis] + before - grad.shape[1 + axis])
+        for axis, (before, _) in enumerate(padding)
+    )
+    return plain_conv(grad, kernel[::-1, ::-1].swapaxes(2, 3), 1, (rows, columns))
 
 
 def _by_phases(
     grad: jax.Array,
     kernel: jax.Array,
     stride: int,
-    padding: Padding,
-    size: tuple[int, int],
+    padding: Pairs,
+    size: tuple[int, ...],
 ) -> jax.Array:
     """The gradient of a strided convolution to its input, of height and width `size`.
 
     A dense convolution for every phase of the stride, and these interleaved.
     """
-    (top, bottom), (left, right) = pairs(padding)
+    (top, bottom), (left, right) = padding
     height, width = size
     covered = (
         -(-(top + height + bottom) // stride),

@@ -14,6 +14,7 @@ from cl_facenet.models.operations.padding import (
     windows_along,
 )
 from cl_facenet.models.operations.platforms import by_platform
+from cl_facenet.models.operations.precision import at_least_float32
 
 
 def max_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Array:
@@ -134,7 +135,7 @@ def l2_pool(x: jax.Array, window: int, stride: int, padding: Padding) -> jax.Arr
     An all-zero window has value and gradient zero. The sums are of shifted slices,
     along rows, then along columns, on every platform, and float32 whatever x is.
     """
-    total = pad_space(jnp.square(x.astype(jnp.float32)), padding)
+    total = pad_space(jnp.square(at_least_float32(x)), padding)
     for axis in (1, 2):
         total = sum(windows_along(total, axis, window, stride), start=jnp.zeros(()))
     nonzero = total > 0

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from cl_facenet.models.operations.padding import windows_along
+from cl_facenet.models.operations.precision import at_least_float32
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -23,7 +24,7 @@ def local_response_norm(x: jax.Array, alpha: float = 1e-4 / 5) -> jax.Array:
 def _lrn_forward(
     x: jax.Array, alpha: float
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    d = 1 + alpha * _sum_over_channels(jnp.square(x.astype(jnp.float32)))
+    d = 1 + alpha * _sum_over_channels(jnp.square(at_least_float32(x)))
     return (x * _power(d)).astype(x.dtype), (x, d)
 
 
@@ -31,7 +32,7 @@ def _lrn_backward(
     alpha: float, saved: tuple[jax.Array, jax.Array], grad: jax.Array
 ) -> tuple[jax.Array]:
     x, d = saved
-    dtype, x, grad = x.dtype, x.astype(jnp.float32), grad.astype(jnp.float32)
+    dtype, x, grad = x.dtype, at_least_float32(x), at_least_float32(grad)
     scale = _power(d)
     shared = _sum_over_channels(grad * x * scale / d)
     return ((grad * scale - (2 * 0.75 * alpha) * x * shared).astype(dtype),)
