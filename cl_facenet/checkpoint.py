@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,24 @@ def restore_parts(directory: Path, like: dict[str, Any]) -> tuple[dict[str, Any]
 
         items, step = _newest_whole(manager, read)
     return items["state"], step
+
+
+def restore_variables(
+    directory: Path, like: dict[str, Any], config: Mapping[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """The variables that a run of this config evaluates and embeds with, and the step.
+
+    They are averages over the steps where it keeps any. All else is as of
+    `restore_parts`.
+
+    Args:
+      like: `params` and `batch_stats`, or what of them is wanted.
+    """
+    # Runs from before there were averages have no such key.
+    if not config["optimizer"].get("average_decay"):
+        return restore_parts(directory, like)
+    parts, step = restore_parts(directory, {"average": like})
+    return parts["average"], step
 
 
 @contextlib.contextmanager

@@ -54,15 +54,17 @@ def _load_folder(path: Path) -> Embedder:
 
 def _load_workdir(path: Path) -> Embedder:
     # Imported here: a saved embedder shall not need Orbax.
-    from cl_facenet.checkpoint import read_data, restore_parts
+    from cl_facenet.checkpoint import read_data, restore_variables
 
-    section, checkpoints = read_config(path)["model"], path / "checkpoints"
+    config, checkpoints = read_config(path), path / "checkpoints"
     data = read_data(checkpoints)
     preprocessing = described(data["preprocessing"])
     names = {field.name for field in fields(Architecture)}
-    architecture = Architecture(**{n: x for n, x in section.items() if n in names})
+    architecture = Architecture(
+        **{n: x for n, x in config["model"].items() if n in names}
+    )
     model, like = _network(architecture, preprocessing)
-    variables, step = restore_parts(checkpoints, like)
+    variables, step = restore_variables(checkpoints, like, config)
     people = read_people(path)
     trained_on = TrainedOn(data["source"], sum(people.values()), tuple(people), step)
     results = read_results(path)

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from cl_facenet.checkpoint import read_data, restore_parts
+from cl_facenet.checkpoint import read_data, restore_variables
 from cl_facenet.data.preprocessing import check_same
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.interop.weights import read_weights
@@ -55,7 +55,8 @@ def warm_start(
     if is_run(source):
         _check_model(source, model)
         _check_data(source, data, unseen)
-        given, step = restore_parts(source / "checkpoints", body)
+        config = read_config(source)
+        given, step = restore_variables(source / "checkpoints", body, config)
         origin = f"{source} at step {step}"
     else:
         given, origin = read_weights(source, body), str(source)

@@ -15,6 +15,7 @@ import pytest
 from faces import folder_of_faces
 from tiny import TINY, tiny_config
 
+import cl_facenet
 from cl_facenet.checkpoint import Checkpoints, restore_parts
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluate import evaluate
@@ -386,3 +387,23 @@ def test_evaluating_nothing_is_an_error_and_leaves_nothing(config, tmp_path):
     with pytest.raises(InputError, match="not the directory of a run"):
         evaluate(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_averages_are_what_is_evaluated_and_embeds(config, tmp_path):
+    """And what a run that begins with them begins its own average with."""
+    config.optimizer.average_decay = 0.9
+    train(config, tmp_path / "run")
+    like = fresh_state(config)
+    parts = {"params": like.params, "average": like.average}
+    state, _ = restore_parts(tmp_path / "run" / "checkpoints", parts)
+    embedder = cl_facenet.load(tmp_path / "run")
+    averaged = cl_facenet.drop_head(state["average"]["params"])
+    jax.tree.map(np.testing.assert_array_equal, embedder.params["params"], averaged)
+    for one, other in pairs_of_leaves(averaged, cl_facenet.drop_head(state["params"])):
+        assert not np.array_equal(one, other)
+    config.init_from = str(tmp_path / "run")
+    config.optimizer.learning_rate = 0.0
+    train(config, tmp_path / "second")
+    second = cl_facenet.load(tmp_path / "second")
+    for one, other in pairs_of_leaves(second.params["params"], averaged):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
