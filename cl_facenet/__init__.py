@@ -1,6 +1,6 @@
 """cl_facenet: face embeddings trained with center loss, in JAX and Flax.
 
-embedder = cl_facenet.load("runs/nn4-orl")
+embedder = cl_facenet.load("nn4_small2_lfw")  # or a run: "runs/nn4-orl"
 vectors = embedder(photos)
 """
 
@@ -16,13 +16,14 @@ __all__ = ["drop_head", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> "Embedder":
-    """The embedder of a training run, or one that was saved.
+    """The embedder of a training run, one that was saved, or one that is shipped.
 
     Args:
-      path: a run's workdir, such as runs/nn4-orl, or the folder of `Embedder.save`.
+      path: a run's workdir, such as runs/nn4-orl, the folder of `Embedder.save`, or
+        "nn4_small2_lfw", which comes with the package.
 
     Raises:
-      InputError: it is neither, or what is in it cannot be read.
+      InputError: it is none of these, or what is in it cannot be read.
     """
     # Imported here, so that importing the package does not wait for Flax.
     from cl_facenet.loading import load as load_embedder

@@ -17,7 +17,7 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data
 from cl_facenet.embedder import BATCH_SIZE
-from cl_facenet.evaluation.calibration import Calibration, calibrate
+from cl_facenet.evaluation.calibration import calibrate_people
 from cl_facenet.evaluation.classification import Classification, classify
 from cl_facenet.evaluation.figures import MAX_MAP_PEOPLE, EmbeddingMap
 from cl_facenet.evaluation.identification import Identification, enrol, identify
@@ -64,7 +64,16 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     )
     verification = _verification(unseen, split, config.seed)
     identification = _identification(unseen, split, config.seed)
-    calibration = verification and _calibration(verification, records)
+    calibration = (
+        calibrate_people(
+            unseen,
+            split.unseen_labels,
+            data=records.metadata["source"],
+            seed=config.seed,
+        )
+        if unseen is not None
+        else None
+    )
     results = {
         "classification": classification and classification.summary(),
         "verification": verification and verification.summary(),
@@ -140,16 +149,6 @@ def _verification(
         identities=split.unseen_labels[pairs.rows],
         seed=seed,
         protocol=pairs.protocol,
-    )
-
-
-def _calibration(verification: Verification, records: Records) -> Calibration:
-    return calibrate(
-        verification.distances,
-        verification.same,
-        data=records.metadata["source"],
-        protocol=verification.protocol,
-        num_people=verification.num_people,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from cl_facenet import shipped
 from cl_facenet.compiling import keep_programs
 from cl_facenet.data.preprocessing import Preprocessing, described
 from cl_facenet.embedder import Embedder, Variables
@@ -24,20 +25,25 @@ def load(path: str | os.PathLike[str]) -> Embedder:
     """The embedder of a run, at its newest checkpoint, or one that was saved.
 
     Args:
-      path: the workdir, or the folder that `Embedder.save` has written.
+      path: the workdir, the folder that `Embedder.save` has written, or the name of one
+        that comes with the package.
 
     Raises:
-      InputError: it is neither, or what is in it cannot be read.
+      InputError: it is none of these, or what is in it cannot be read.
     """
-    path = Path(path)
     keep_programs()
+    shipped_names = shipped.names()
+    if str(path) in shipped_names and not Path(path).exists():
+        path = shipped.folder_of(str(path))
+    path = Path(path)
     if is_model_folder(path):
         return _load_folder(path)
     if is_run(path):
         return _load_workdir(path)
     raise InputError(
         f"{path} is neither the directory of a run (no config.json in it) nor a saved "
-        f"embedder (no {ABOUT})"
+        f"embedder (no {ABOUT}), nor the name of a shipped one "
+        f"({', '.join(shipped_names) or 'there is none'})"
     )
 
 

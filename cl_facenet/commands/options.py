@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from cl_facenet.evaluation.calibration import Calibration, Threshold
 
 
+SHIPPED = "nn4_small2_lfw"
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """--model."""
     parser.add_argument(
-        "--model", required=True, help="a run's directory or a saved embedder"
+        "--model",
+        default=SHIPPED,
+        help="a run's directory, a saved embedder, or the name of a shipped one "
+        f"(default: {SHIPPED})",
     )
 
 

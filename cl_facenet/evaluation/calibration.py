@@ -20,6 +20,7 @@ from cl_facenet.evaluation.roc import greatest_threshold
 
 FALSE_ACCEPT_RATES = (0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001)
 MIN_FALSE_ACCEPTS = 10
+MAX_PHOTOS = 4_000  # eight million pairs
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,29 @@ class Calibration:
             if not isinstance(value, int if name.startswith("num_") else str):
                 raise TypeError(f"{name} is {value!r}")
         return cls(calibrated_on, thresholds)
+
+
+def calibrate_people(
+    embedding: np.ndarray, labels: np.ndarray, *, data: str, seed: int
+) -> Calibration:
+    """Thresholds on all pairs of photos of people never trained on.
+
+    Args:
+      embedding: unit vectors [N, D]; of more than MAX_PHOTOS so many are drawn.
+      labels: who is on the photos [N].
+      data: where they are from.
+    """
+    if len(labels) > MAX_PHOTOS:
+        drawn = np.random.default_rng(seed).choice(len(labels), MAX_PHOTOS, False)
+        embedding, labels = embedding[drawn], labels[drawn]
+    upper = np.triu_indices(len(labels), k=1)
+    return calibrate(
+        np.maximum(2 - 2 * embedding @ embedding.T, 0)[upper],
+        (labels[:, None] == labels)[upper],
+        data=data,
+        protocol="all pairs of people never trained on",
+        num_people=len(np.unique(labels)),
+    )
 
 
 def calibrate(

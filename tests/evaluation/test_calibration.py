@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cl_facenet.errors import InputError
-from cl_facenet.evaluation.calibration import Calibration, calibrate
+from cl_facenet.evaluation.calibration import (
+    MAX_PHOTOS,
+    Calibration,
+    calibrate,
+    calibrate_people,
+)
 from cl_facenet.evaluation.roc import greatest_threshold
 
 
@@ -132,3 +137,32 @@ def test_what_is_not_whole_is_refused(change):
     content = by_hand([0.1, 0.2], np.linspace(0, 4, 1_000)).to_json() | change
     with pytest.raises((ValueError, TypeError, LookupError)):
         Calibration.from_json(content)
+
+
+def test_of_people_all_pairs_are_measured():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 8))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    labels = np.arange(60) % 20
+    pairs = [(a, b) for a in range(60) for b in range(a + 1, 60)]
+    expected = calibrate(
+        np.array([np.sum((x[a] - x[b]) ** 2) for a, b in pairs]),
+        np.array([labels[a] == labels[b] for a, b in pairs]),
+        data="faces",
+        protocol="all pairs of people never trained on",
+        num_people=20,
+    )
+    ours = calibrate_people(x, labels, data="faces", seed=0)
+    assert ours.calibrated_on == expected.calibrated_on
+    for one, other in zip(ours.thresholds, expected.thresholds, strict=True):
+        assert one.threshold == pytest.approx(other.threshold)
+        assert one.true_accept_rate == other.true_accept_rate
+
+
+def test_of_very_many_photos_some_are_drawn():
+    x = np.ones((MAX_PHOTOS + 1, 1))
+    labels = np.arange(len(x)) % 7
+    about = calibrate_people(x, labels, data="faces", seed=0).calibrated_on
+    pairs = about.num_same_pairs + about.num_different_pairs
+    assert pairs == MAX_PHOTOS * (MAX_PHOTOS - 1) // 2
+    assert about.num_people == 7
