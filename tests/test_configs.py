@@ -9,6 +9,7 @@ from rich.console import Console
 
 from cl_facenet.build import build_model
 from cl_facenet.config import resolve, validate
+from cl_facenet.losses import LOSSES
 from cl_facenet.summary import summarize
 
 FOLDER = Path(__file__).parent.parent / "configs"
@@ -17,6 +18,7 @@ FILES = sorted(path.stem for path in FOLDER.glob("*.py"))
 # Trunk and embedding; statistics of the batch normalisation; numbers an embedding.
 TOTALS = {
     "nn4": (3_733_968, 9_312, 128),
+    "lfw": (3_733_968, 9_312, 128),
     "nn4_small1": (5_579_520, 11_904, 128),
     "nn4_full": (6_959_088, 15_136, 128),
     "nn2": (7_472_144, 15_840, 128),
@@ -62,7 +64,8 @@ def test_the_summary_has_the_network_s_totals(name):
     config = load(name).get_config()
     classes = config.data.num_classes = 10
     body, statistics, dims = TOTALS[name]
-    head, centers = dims * classes + classes, dims * classes
+    biases = classes if LOSSES[config.loss.name].head == "dense" else 0
+    head, centers = dims * classes + biases, dims * classes
     table = summarize(build_model(config, classes), config.data.image_size)
     total = body + head + centers + statistics
     assert last_rows(table, 5) == [body, head, centers, statistics, total]

@@ -20,7 +20,7 @@ LAYERS = (
     ("evaluate", "summary"),
     ("build", "dataset"),
     ("config", "export", "loading", "gallery"),
-    ("embedder", "progress", "warm_start"),
+    ("embedder", "progress", "warm_start", "shipped"),
     ("checkpoint",),
     ("state", "metrics", "workdir", "memory", "model_folder"),
     ("sharding", "model_card"),
