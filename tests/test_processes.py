@@ -98,10 +98,17 @@ def alone(cache, tmp_path_factory):
 
 
 def test_two_processes_are_one_training(alone, cache, tmp_path):
-    said = finish(start(tmp_path / "run", cache, hosts=local_hosts(2)))
-    assert_same(tmp_path / "run", alone)
+    """One of them is asked to end: both do, at the same step, and go on from there."""
+    workdir = tmp_path / "run"
+    processes = start(workdir, cache, hosts=local_hosts(2), seconds_a_step=0.3)
+    wait_for_checkpoint(workdir, processes)
+    processes[1].terminate()
+    said = finish(processes)
     assert "2 x cpu in 2 processes" in said[0]
-    assert "step" not in said[1]
+    assert "stopped by SIGTERM at step" in said[0]
+    assert "photos of" not in said[1]
+    finish(start(workdir, cache, hosts=local_hosts(2)))
+    assert_same(workdir, alone)
 
 
 def test_four_processes_one_of_them_killed_go_on(alone, cache, tmp_path):

@@ -1,0 +1,89 @@
+"""The embedder that comes with the package is what its card says."""
+
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cl_facenet
+from cl_facenet import shipped
+from cl_facenet.errors import InputError
+
+NAME = "nn4_small2_lfw"
+LFW = Path(__file__).parents[2] / "shared/data/lfw"
+needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs ../shared/data/lfw")
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return cl_facenet.load(NAME)
+
+
+def test_it_is_small():
+    files = list(shipped.folder_of(NAME).iterdir())
+    assert sum(path.stat().st_size for path in files) <= 8_000_000
+
+
+def test_its_card(embedder):
+    card = embedder.card
+    assert (card.architecture.name, card.architecture.graph) == (
+        *("nn4.small2", "openface"),
+    )
+    assert card.trained_on.data == "lfw-deep-funneled"
+    assert len(card.trained_on.people) == 1184
+    assert embedder.preprocessing.align == "dlib"
+    verification = card.results["verification"]
+    assert verification["protocol"].startswith("LFW view 1")
+    assert verification["num_pairs"] == 1000
+    low, high = verification["intervals"]["accuracy_mean"]
+    assert 0.7 < low < verification["accuracy_mean"] < high < 1
+    about = embedder.calibration.calibrated_on
+    assert about.num_people > 1000
+    assert embedder.calibration.at(0.001).true_accept_rate > 0.1
+
+
+@needs_lfw
+def test_nobody_it_is_judged_on_was_trained_on(embedder):
+    lines = (LFW / "peopleDevTest.txt").read_text().splitlines()[1:]
+    tested = {line.split()[0] for line in lines}
+    assert len(tested) == 1711
+    assert tested.isdisjoint(embedder.card.trained_on.people)
+
+
+@needs_lfw
+def test_photos_of_people_it_has_never_seen(embedder):
+    """The first pairs of view 1's test, through alignment, mostly come out right."""
+    rows = [
+        line.split() for line in (LFW / "pairsDevTest.txt").read_text().splitlines()
+    ]
+    same = [(r[0], int(r[1]), r[0], int(r[2])) for r in rows[1:] if len(r) == 3][:8]
+    different = [(r[0], int(r[1]), r[2], int(r[3])) for r in rows if len(r) == 4][:8]
+    wanted = {
+        f"lfw-deepfunneled/{name}/{name}_{number:04}.jpg"
+        for a, m, b, n in same + different
+        for name, number in ((a, m), (b, n))
+    }
+    photos = {}
+    with tarfile.open(LFW / "lfw-deepfunneled.tgz") as archive:
+        for member in archive:
+            if member.name in wanted:
+                content = archive.extractfile(member).read()
+                photos[member.name] = Image.open(BytesIO(content))
+
+    def photo(name, number):
+        return photos[f"lfw-deepfunneled/{name}/{name}_{number:04}.jpg"]
+
+    verdicts = [
+        embedder.verify(photo(a, m), photo(b, n), false_accept_rate=0.1).same
+        for a, m, b, n in same + different
+    ]
+    right = np.array(verdicts) == np.repeat([True, False], 8)
+    assert right.mean() >= 0.7
+
+
+def test_another_name_is_an_error_that_names_it():
+    with pytest.raises(InputError, match=f"nor the name of a shipped one \\({NAME}\\)"):
+        cl_facenet.load("nn4_small3_lfw")
