@@ -1,9 +1,8 @@
 """The training loop."""
 
-from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import jax
@@ -33,6 +32,55 @@ from cl_facenet.processes import first_alone, is_first, say, wait_for_all
 from cl_facenet.progress import Progress
 from cl_facenet.state import TrainState, TrainStep
 from cl_facenet.warm_start import warm_start
+
+
+class Loop(NamedTuple):
+    """What the steps of a training go through."""
+
+    step: TrainStep
+    batches: grain.DatasetIterator[Batch]
+    learning_rates: np.ndarray  # of every step
+    log: MetricsLog
+    checkpoints: Checkpoints
+
+    def run(
+        self, config: ConfigDict, state: TrainState, identity: dict[str, Any]
+    ) -> bool:
+        """Trains to the last step; False if asked to end before it.
+
+        Args:
+          identity: what says which photos are trained on; it is saved beside a state.
+        """
+        start, num_steps = int(state.step), len(self.learning_rates)
+        bar = Progress(start, num_steps, config.batch_size, shown=is_first())
+        with closing(self.log), closing(bar), noticing_preemption() as is_asked_to_end:
+            for step in range(start + 1, num_steps + 1):
+                with self.log.waiting_for_data():
+                    batch = next(self.batches)
+                state, metrics = self.step(state, batch)
+                if step == start + 1:
+                    release_memory()
+                rate = self.learning_rates[step - 1]
+                self.log.add(step, metrics, learning_rate=rate)
+                bar.show(step, self.log.latest)
+                stopping = is_asked_to_end(step)  # read once: it may come at any time
+                due = step % config.checkpoint_every_steps == 0 or step == num_steps
+                if due or stopping:
+                    self.save(step, state, identity)
+                if stopping and step < num_steps:
+                    stopped = f"stopped by SIGTERM at step {step} of {num_steps}"
+                    say(f"{stopped}; the same command goes on")
+                    return False
+        return True
+
+    def save(self, step: int, state: TrainState, identity: dict[str, Any]) -> None:
+        """Saves all that the same command needs to go on from here."""
+        self.log.flush()  # a loss that is not finite must not be kept
+        data = identity | {
+            "position": self.batches.get_state(),
+            "unwritten_metrics": list(self.log.unwritten),  # it goes on growing
+        }
+        self.checkpoints.save(step, state, data)
 
 
 def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
@@ -83,17 +131,17 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
             unwritten = trained_on["unwritten_metrics"]
         heading = _heading(config, records, split, int(state.step), len(learning_rates))
         say(heading, start.memory, *began_from)
-        is_done = _steps(
-            config,
-            workdir,
-            records,
-            checkpoints,
-            batches,
-            state,
-            start.step,
-            learning_rates,
-            unwritten,
+        log = MetricsLog(
+            workdir / "metrics.jsonl" if is_first() else None,
+            start_step=int(state.step),
+            num_steps=len(learning_rates),
+            every_steps=config.log_every_steps,
+            batch_size=config.batch_size,
+            unwritten=unwritten,
+            max_bad_steps=config.max_bad_steps,
         )
+        loop = Loop(start.step, batches, learning_rates, log, checkpoints)
+        is_done = loop.run(config, state, data_identity(records))
     if not is_done or not is_first():
         return None
     return evaluate(config, workdir)
@@ -113,54 +161,6 @@ def _begin(
         unseen=split.unseen_people,
     )
     return state, [report]
-
-
-def _steps(
-    config: ConfigDict,
-    workdir: Path,
-    records: Records,
-    checkpoints: Checkpoints,
-    batches: grain.DatasetIterator[Batch],
-    state: TrainState,
-    train_step: TrainStep,
-    learning_rates: np.ndarray,
-    unwritten: Sequence[dict[str, float]],
-) -> bool:
-    """Trains to the last step; False if asked to end before it."""
-    start, num_steps = int(state.step), len(learning_rates)
-    log = MetricsLog(
-        workdir / "metrics.jsonl" if is_first() else None,
-        start_step=start,
-        num_steps=num_steps,
-        every_steps=config.log_every_steps,
-        batch_size=config.batch_size,
-        unwritten=unwritten,
-        max_bad_steps=config.max_bad_steps,
-    )
-    progress = Progress(start, num_steps, config.batch_size, shown=is_first())
-    with closing(log), closing(progress), noticing_preemption() as is_asked_to_end:
-        for step in range(start + 1, num_steps + 1):
-            with log.waiting_for_data():
-                batch = next(batches)
-            state, metrics = train_step(state, batch)
-            if step == start + 1:
-                release_memory()
-            log.add(step, metrics, learning_rate=learning_rates[step - 1])
-            progress.show(step, log.latest)
-            stopping = is_asked_to_end(step)  # read once: it may come at any time
-            due = step % config.checkpoint_every_steps == 0 or step == num_steps
-            if due or stopping:
-                log.flush()  # a loss that is not finite must not be kept
-                data = data_identity(records) | {
-                    "position": batches.get_state(),
-                    "unwritten_metrics": list(log.unwritten),  # it goes on growing
-                }
-                checkpoints.save(step, state, data)
-            if stopping and step < num_steps:
-                stopped = f"stopped by SIGTERM at step {step} of {num_steps}"
-                say(f"{stopped}; the same command goes on")
-                return False
-    return True
 
 
 def _heading(
