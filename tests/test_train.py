@@ -110,7 +110,7 @@ def test_a_run_writes_what_the_contract_says(whole):
     assert results["calibration"] == {
         "calibrated_on": {
             "data": results["data"]["source"],
-            "protocol": results["verification"]["protocol"],
+            "protocol": "all pairs of people never trained on",
             "num_same_pairs": 20,
             "num_different_pairs": 25,
             "num_people": 2,

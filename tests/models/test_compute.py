@@ -1,6 +1,7 @@
 """How a trunk is computed: its precision, and what is kept for the gradient."""
 
 import re
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from cl_facenet.models.facenet import NETWORKS, abstract_variables, create_model
 from cl_facenet.models.inception import UP_TO_4A, InceptionTrunk
 from cl_facenet.models.rows import Rows
 
-SIZES = {"short": 96, "face_resnet": 112}
+SIZE = 96
 # Blocks of a trunk, of which only what goes in is kept.
 BLOCKS = {
     "nn4.small2": ("openface", 96, 7),
@@ -21,17 +22,14 @@ BLOCKS = {
 }
 
 
-@pytest.fixture(params=SIZES)
-def model(request, monkeypatch):
-    """A function from how it is computed to a network, and the size of its images."""
-    short = InceptionTrunk(UP_TO_4A[:3], NETWORKS["nn4"]["openface"].trunk.graph)
+@pytest.fixture
+def make(monkeypatch):
+    """A function from how it is computed to a network of one block."""
+    short = InceptionTrunk(UP_TO_4A[1:2], NETWORKS["nn4"]["openface"].trunk.graph)
     network = NETWORKS["nn4"]["openface"]._replace(trunk=short)
     monkeypatch.setitem(NETWORKS, "short", {"published": network})
 
-    def make(**how):
-        return create_model(request.param, "published", 8, 1.0, None, **how)
-
-    return make, SIZES[request.param]
+    return partial(create_model, "short", "published", 8, 1.0, None)
 
 
 def features_and_gradient(model, variables, images):
@@ -58,15 +56,13 @@ def features_and_gradient(model, variables, images):
 
 
 @pytest.fixture
-def plain(model):
-    make, size = model
-    images = np.random.default_rng(0).random((4, size, size, 3), np.float32)
+def plain(make):
+    images = np.random.default_rng(0).random((4, SIZE, SIZE, 3), np.float32)
     variables = jax.jit(make().init)(jax.random.key(0), images)
     return variables, images, features_and_gradient(make(), variables, images)
 
 
-def test_computing_blocks_anew_changes_nothing(model, plain):
-    make, _ = model
+def test_computing_blocks_anew_changes_nothing(make, plain):
     variables, images, (features, gradient) = plain
     again, other = features_and_gradient(make(remat=True), variables, images)
     np.testing.assert_allclose(features, again, rtol=1e-5, atol=1e-6)
@@ -77,9 +73,8 @@ def test_computing_blocks_anew_changes_nothing(model, plain):
     )
 
 
-def test_bfloat16_is_of_the_maps_alone(model, plain):
+def test_bfloat16_is_of_the_maps_alone(make, plain):
     """Within its 8 bits of float32; parameters, statistics, features are float32."""
-    make, _ = model
     variables, images, (features, gradient) = plain
     half = make(dtype="bfloat16")
     rounded, other = features_and_gradient(half, variables, images)
@@ -107,3 +102,35 @@ def test_every_network_has_its_blocks(name):
         variables = abstract_variables(model, size)
         program = str(jax.make_jaxpr(model.apply)(variables, images))
         assert len(re.findall(r"= (?:remat2|checkpoint)\[", program)) == expected
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_every_network_has_all_its_convolutions_in_bfloat16(name):
+    """Forward and back; what comes out, and what parameters are moved by, is not."""
+    graph, size, _ = BLOCKS[name]
+    model = create_model(name, graph, 8, 1.0, None, dtype="bfloat16")
+    images = jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32)
+    variables = abstract_variables(model, size)
+
+    def loss(params, images):
+        features, _ = model.apply(
+            variables_of(params),
+            images,
+            train=True,
+            method="features",
+            mutable=["batch_stats"],
+        )
+        assert features.dtype == jnp.float32
+        return features.sum()
+
+    def variables_of(params):
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape), variables["batch_stats"])
+        return {"params": params, "batch_stats": zeros}
+
+    program, grads = jax.make_jaxpr(jax.grad(loss), return_shape=True)(
+        variables["params"], images
+    )
+    assert {x.dtype for x in jax.tree.leaves(grads)} == {jnp.dtype(jnp.float32)}
+    types = re.findall(r":(\w+)\[[\d,]*\] = conv_general_dilated", str(program))
+    assert types
+    assert set(types) == {"bf16"}
