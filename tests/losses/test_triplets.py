@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cl_facenet.losses import LOSSES, Given
@@ -17,6 +17,8 @@ from cl_facenet.losses.triplets import (
     semi_hard,
     squared_distances,
 )
+
+few = settings(max_examples=8)  # each is compiled
 
 MARGIN = 0.25  # exact in binary, as are the distances drawn below: ties are ties
 NAMES = ("triplet_semi_hard", "triplet_batch_hard", "triplet_any_violator")
@@ -89,6 +91,7 @@ def batches(draw):
     )
 
 
+@few
 @given(batches())
 def test_semi_hard_is_that_of_a_naive_loop(batch):
     triplets = listed(semi_hard(*batch, margin=MARGIN))
@@ -97,6 +100,7 @@ def test_semi_hard_is_that_of_a_naive_loop(batch):
     assert all(n in allowed[a, p] for a, p, n in triplets)
 
 
+@few
 @given(batches())
 def test_batch_hard_is_that_of_a_naive_loop(batch):
     triplets = listed(batch_hard(*batch))
@@ -108,6 +112,7 @@ def test_batch_hard_is_that_of_a_naive_loop(batch):
         assert n in negatives
 
 
+@few
 @given(batches(), st.integers(0, 2**16))
 def test_any_violator_is_that_of_a_naive_loop(batch, seed):
     key = jax.random.key(seed)

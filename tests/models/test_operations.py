@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cl_facenet.models.operations.batch_norm import normalize
@@ -15,6 +15,8 @@ from cl_facenet.models.operations.lengths import l2_normalize, l2_normalize_abov
 from cl_facenet.models.operations.padding import same_padding
 from cl_facenet.models.operations.pools import l2_pool, max_pool, plain_max_pool
 from cl_facenet.models.operations.response_norm import local_response_norm
+
+few = settings(max_examples=8)  # each is compiled
 
 sizes = st.sampled_from([5, 8])
 seeds = st.integers(0, 99)
@@ -33,6 +35,7 @@ def windows(x, window, stride, padding, value):
             yield i, j, x[:, top : top + window, left : left + window]
 
 
+@few
 @given(seeds, sizes, sizes, st.sampled_from([(1, 1), (2, 1), (2, 0)]))
 def test_max_pool_is_the_maximum_of_every_window(seed, height, width, geometry):
     stride, padding = geometry
@@ -61,6 +64,7 @@ def assert_same(f, plain, *args):
         np.testing.assert_allclose(our, their, rtol=1e-10, atol=1e-10)
 
 
+@few
 @given(
     seeds,
     st.sampled_from([(3, 1), (3, 2), (2, 2), (3, 3), (5, 2)]),
@@ -100,6 +104,7 @@ def test_platforms_but_a_cpu_run_the_definitions(platform):
     assert ("lhs_dilate = [2, 2]" in text) == (platform != "cpu")
 
 
+@few
 @given(seeds, sizes, sizes, st.sampled_from([(1, 0), (1, 1), (3, 0)]))
 def test_l2_pool_is_the_length_of_every_window(seed, height, width, geometry):
     stride, padding = geometry
@@ -135,6 +140,7 @@ def test_local_response_norm_of_one_to_six(alpha, expected):
     )
 
 
+@few
 @given(seeds, st.sampled_from([1, 4, 8]))
 def test_local_response_norm_against_loops(seed, channels):
     x = 100 * normal(seed, 2, 3, channels)
@@ -180,6 +186,7 @@ def plain_local_response_norm(x, alpha):
     return x * (1 + alpha * total) ** -0.75
 
 
+@few
 @given(seeds, st.sampled_from([1, 4, 8]), st.sampled_from([2e-5, 1e-2]))
 def test_local_response_norm_has_the_gradient_of_its_definition(seed, channels, alpha):
     x = 10 * normal(seed, 2, 3, channels)
@@ -255,6 +262,7 @@ def test_same_padding_puts_the_odd_one_after(size, window, stride, pair):
     assert same_padding(size, 8, window, stride)[0] == pair
 
 
+@few
 @given(st.integers(1, 20), st.sampled_from([1, 2, 3, 5, 7]), st.integers(1, 3))
 def test_same_padding_gives_the_size_over_the_stride(size, window, stride):
     (before, after), _ = same_padding(size, 1, window, stride)
