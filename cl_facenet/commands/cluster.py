@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
-    parser.epilog = "cl-facenet cluster photos --model=runs/nn4-orl --out=who.html"
+    parser.epilog = "cl-facenet cluster photos --out=who.html"
     parser.add_argument("folder", type=Path, help="photos, in sub-folders or not")
     add_model(parser)
     parser.add_argument(

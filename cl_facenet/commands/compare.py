@@ -16,7 +16,7 @@ from cl_facenet.errors import printable
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
-    parser.epilog = "cl-facenet compare a.jpg b.jpg --model=runs/nn4-orl"
+    parser.epilog = "cl-facenet compare a.jpg b.jpg"
     parser.add_argument("photos", nargs=2, metavar="PHOTO", help="with one face each")
     add_model(parser)
     add_false_accept_rate(parser)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
-    parser.epilog = "cl-facenet embed photos --model=runs/nn4-orl --out=embeddings.npz"
+    parser.epilog = "cl-facenet embed photos --out=embeddings.npz"
     parser.add_argument("folder", type=Path, help="photos, in sub-folders or not")
     add_model(parser)
     parser.add_argument(

@@ -24,7 +24,7 @@ CANDIDATES = 5  # of each photo, in the JSON
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
-    parser.epilog = "cl-facenet identify who.jpg --gallery=people --model=runs/nn4-orl"
+    parser.epilog = "cl-facenet identify who.jpg --gallery=people"
     parser.add_argument(
         "photos", nargs="+", metavar="PHOTO", help="with one face each, to be named"
     )
