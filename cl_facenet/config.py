@@ -80,7 +80,7 @@ def base(data: str = "orl") -> ConfigDict:
                 "dropout": 0.0,  # of the trunk's outputs, in training
                 "logit_scale": 8.0,  # unit embeddings times this enter the classifier
                 "dtype": "float32",  # of the trunk's maps; or bfloat16
-                "remat": False,  # compute blocks anew for the gradient; less memory
+                "remat": False,  # compute blocks anew for the gradient; not for CPUs
             },
             "loss": {
                 # softmax, mse, arcface, cosface, sphereface, triplet_semi_hard,

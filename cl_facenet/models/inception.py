@@ -167,18 +167,27 @@ class InceptionTrunk(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
-        graph, unit = self.graph, unit_of(self.graph)
-        x = self.compute.cast(images * graph.pixel_range)
-        x = unit(64, 7, 2, name="stem_7x7")(x, rows, train=train)
-        x = local_response_norm(pool_3x3(max_pool, x, graph.stem_pool), graph.lrn_alpha)
-        x = unit(64, 1, name="stem_1x1")(x, rows, train=train)
-        x = unit(192, 3, name="stem_3x3")(x, rows, train=train)
-        x = pool_3x3(max_pool, local_response_norm(x, graph.lrn_alpha), graph.stem_pool)
+        x = self.compute.cast(images * self.graph.pixel_range)
+        for stem in (InceptionTrunk._stem_7x7, InceptionTrunk._stem_3x3):
+            x = self.compute.block(partial(stem, train=train), self, x, rows)
         call = partial(InceptionBlock.__call__, train=train)
         for row in self.table:
-            block = InceptionBlock(row, graph, name=f"inception_{row.name}")
+            block = InceptionBlock(row, self.graph, name=f"inception_{row.name}")
             x = self.compute.block(call, block, x, rows)
         return x.mean((1, 2), dtype=jnp.float32)
+
+    def _stem_7x7(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        graph, unit = self.graph, unit_of(self.graph)
+        x = unit(64, 7, 2, name="stem_7x7")(x, rows, train=train)
+        x = pool_3x3(max_pool, x, graph.stem_pool)
+        return local_response_norm(x, graph.lrn_alpha)
+
+    def _stem_3x3(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
+        graph, unit = self.graph, unit_of(self.graph)
+        x = unit(64, 1, name="stem_1x1")(x, rows, train=train)
+        x = unit(192, 3, name="stem_3x3")(x, rows, train=train)
+        x = local_response_norm(x, graph.lrn_alpha)
+        return pool_3x3(max_pool, x, graph.stem_pool)
 
     def check_size(self, height: int, width: int) -> None:
         """Raises InputError for images that the network cannot take."""

@@ -15,7 +15,7 @@ from cl_facenet.models.rows import Rows
 SIZE = 96
 # Blocks of a trunk, of which only what goes in is kept.
 BLOCKS = {
-    "nn4.small2": ("openface", 96, 7),
+    "nn4.small2": ("openface", 96, 9),
     "inception_resnet_v1": ("published", 75, 20),
     "face_resnet": ("published", 112, 11),
     "vgg_face": ("published", 224, 13),
