@@ -50,8 +50,8 @@ def check_room(needed: Mapping[str, int], device: jax.Device) -> str:
     says += f" of {_readable(has)}"
     if total > has:
         raise InputError(
-            f"{says}: not enough; lower batch_size or raise micro_batches, or have more "
-            "devices and raise parallel.model_axis"
+            f"{says}: not enough; lower batch_size or raise micro_batches, or raise "
+            "parallel.model_axis on more devices"
         )
     return says
 
