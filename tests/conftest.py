@@ -3,12 +3,13 @@
 import os
 import tempfile
 
-# Read by JAX at its import, and by the processes that tests start. What one test has
-# compiled, the next need not.
-_COMPILED = tempfile.TemporaryDirectory()
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# Read by JAX at its import, by the workers of pytest-xdist, and by the processes that
+# tests start. What one of them has compiled, the next need not.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _COMPILED = tempfile.TemporaryDirectory()
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 import pytest
 from hypothesis import settings

@@ -1,8 +1,10 @@
 """Many devices do what one does, by either mode, however the mesh is shaped."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -11,6 +13,7 @@ import pytest
 
 from cl_facenet.errors import UsageError
 from cl_facenet.sharding import GlobalView, make_layout, own_rows, room_for
+from cl_facenet.whole_files import write_whole
 
 PROGRAM = Path(__file__).parent / "layouts.py"
 LAYOUTS = ("1x1", "8x1", "4x2", "2x4", "pmap")
@@ -21,16 +24,32 @@ LOSSES = (
 
 
 @pytest.fixture(scope="module")
-def seen():
-    """What layouts.py prints."""
-    run = subprocess.run(
-        [sys.executable, PROGRAM],
-        capture_output=True,
-        text=True,
-        cwd=PROGRAM.parents[1],
-    )
-    assert run.returncode == 0, run.stderr
-    return json.loads(run.stdout)
+def seen(tmp_path_factory):
+    """What layouts.py prints; it is run once for all workers of pytest-xdist."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return json.loads(layouts())
+    shared = tmp_path_factory.getbasetemp().parent / "layouts"
+    try:
+        shared.mkdir()
+    except FileExistsError:
+        while not (shared / "failed").exists():
+            if (shared / "seen.json").exists():
+                return json.loads((shared / "seen.json").read_text())
+            time.sleep(0.1)
+        pytest.fail("layouts.py has failed in another worker")
+    try:
+        write_whole(shared / "seen.json", layouts())
+    except BaseException:
+        (shared / "failed").touch()
+        raise
+    return json.loads((shared / "seen.json").read_text())
+
+
+def layouts():
+    command = [sys.executable, PROGRAM]
+    run = subprocess.run(command, capture_output=True, cwd=PROGRAM.parents[1])
+    assert run.returncode == 0, run.stderr.decode()
+    return run.stdout
 
 
 def assert_close(one, other, rtol=1e-4, atol=1e-5):
