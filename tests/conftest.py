@@ -35,3 +35,8 @@ def lfw_like(monkeypatch, tmp_path):
     """A folder of a made-up LFW, which takes the place of the real one."""
     expect_it(monkeypatch)
     return write_lfw(tmp_path / "lfw-like")
+
+
+def pytest_collection_modifyitems(items):
+    """What mostly waits comes first: the other worker computes meanwhile."""
+    items.sort(key=lambda item: "test_processes" not in item.nodeid)
