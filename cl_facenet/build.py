@@ -16,6 +16,7 @@ from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.losses import LOSSES
+from cl_facenet.losses.class_sampling import number_sampled
 from cl_facenet.memory import check_room, state_bytes, step_bytes
 from cl_facenet.models.facenet import FaceNet, create_model
 from cl_facenet.optimizers import make_optimizer, make_schedule
@@ -137,8 +138,9 @@ def logits_shape(config: ConfigDict, model: FaceNet, layout: Layout) -> tuple[in
     if not model.classifies:
         return 0, 0
     room = room_for(layout, config.batch_size, config.micro_batches)
-    seen = round(config.loss.class_share * (model.num_classes or 0))
-    return shard_shape(layout, room, seen + model.spare_columns)
+    seen = number_sampled(model.num_classes or 0, room, config.loss.class_share)
+    spare = model.spare_columns if config.loss.class_share == 1 else 0
+    return shard_shape(layout, room, seen + spare)
 
 
 def build_train_step(

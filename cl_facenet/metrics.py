@@ -62,7 +62,7 @@ class MetricsLog:
     ) -> None:
         self._every, self._last, self._batch_size = every_steps, num_steps, batch_size
         self._pending: tuple[int, dict[str, Any]] | None = None
-        self.unwritten, self._steps = list(unwritten), 0
+        self.unwritten = list(unwritten)
         self._waited, self._since = 0.0, perf_counter()
         self._max_bad_steps, self._bad_steps = max_bad_steps, 0
         self._has_warned = False  # of a collapse
@@ -106,7 +106,6 @@ class MetricsLog:
         self.latest = {name: float(x) for name, x in jax.device_get(arrays).items()}
         self._check_finite(step)
         self.unwritten.append(self.latest)
-        self._steps += 1
         if step % self._every == 0 or step == self._last:
             self._write(step)
 
@@ -126,7 +125,7 @@ class MetricsLog:
         if self._file is not None:
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
-        self.unwritten, self._steps, self._waited, self._since = [], 0, 0.0, now
+        self.unwritten, self._waited, self._since = [], 0.0, now
         warning = collapse_warning(row, self._last)
         if warning and not self._has_warned:
             say(warning)

@@ -20,7 +20,7 @@ from cl_facenet.centers import (
 )
 from cl_facenet.collapse import effective_rank
 from cl_facenet.losses import Given, Loss
-from cl_facenet.losses.class_sampling import narrow, sample_classes
+from cl_facenet.losses.class_sampling import narrow, number_sampled, sample_classes
 from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.models.rows import Rows
 from cl_facenet.params import HEAD
@@ -291,7 +291,7 @@ def _sampled(
 ) -> tuple[FaceNet, Any, jax.Array]:
     """The classifier of some people: a model of so many, its head, their labels."""
     num_classes = cast(int, model.num_classes)
-    number = min(num_classes, max(len(labels), round(share * num_classes)))
+    number = number_sampled(num_classes, len(labels), share)
     classes = sample_classes(key, labels, mask, num_classes=num_classes, number=number)
     head, own = narrow(head, labels, classes)
     return model.clone(num_classes=number, spare_columns=0), head, own

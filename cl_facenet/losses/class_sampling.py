@@ -6,6 +6,13 @@ import jax
 import jax.numpy as jnp
 
 
+def number_sampled(num_classes: int, rows: int, share: float) -> int:
+    """How many classes a step sees: a share, but room for everybody in its rows."""
+    if share == 1:
+        return num_classes
+    return min(num_classes, max(rows, round(share * num_classes)))
+
+
 def sample_classes(
     key: jax.Array,
     labels_b: jax.Array,

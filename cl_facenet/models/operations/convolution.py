@@ -100,11 +100,8 @@ def _to_input(
     """The gradient to an input of that height and width."""
     if stride > 1:
         return _by_phases(grad, kernel, stride, padding, size)
-    rows, columns = (
-        (kernel.shape[axis] - 1 - before, size[axis] + before - grad.shape[1 + axis])
-        for axis, (before, _) in enumerate(padding)
-    )
-    return plain_conv(grad, kernel[::-1, ::-1].swapaxes(2, 3), 1, (rows, columns))
+    (top, _), (left, _) = padding
+    return _dense(grad, kernel, size, (top, left))
 
 
 def _by_phases(
@@ -147,6 +144,21 @@ def _phase(grad: jax.Array, taps: jax.Array, size: tuple[int, int]) -> jax.Array
     height, width, inputs, _ = taps.shape
     if not height or not width:  # a stride beyond the kernel skips elements
         return jnp.zeros((len(grad), *size, inputs), grad.dtype)
-    below, right = (n - m for n, m in zip(size, grad.shape[1:3], strict=True))
-    border = (height - 1, below), (width - 1, right)
-    return plain_conv(grad, taps[::-1, ::-1].swapaxes(2, 3), 1, border)
+    return _dense(grad, taps, size)
+
+
+def _dense(
+    grad: jax.Array,
+    kernel: jax.Array,
+    size: tuple[int, ...],
+    before: tuple[int, int] = (0, 0),
+) -> jax.Array:
+    """The gradient of a convolution of stride 1 to its input, height and width `size`.
+
+    It had so many rows and columns of padding `before` it.
+    """
+    rows, columns = (
+        (kernel.shape[axis] - 1 - cut, size[axis] + cut - grad.shape[1 + axis])
+        for axis, cut in enumerate(before)
+    )
+    return plain_conv(grad, kernel[::-1, ::-1].swapaxes(2, 3), 1, (rows, columns))
