@@ -144,13 +144,16 @@ def restore_variables(
     `restore_parts`.
 
     Args:
-      like: `params` and `batch_stats`, or what of them is wanted.
+      like: `params` and `batch_stats`, or what of them is wanted; other parts of the
+        train state beside them come as they are.
     """
     # Runs from before there were averages have no such key.
     if not config["optimizer"].get("average_decay"):
         return restore_parts(directory, like)
-    parts, step = restore_parts(directory, {"average": like})
-    return parts["average"], step
+    averaged = {n: x for n, x in like.items() if n in ("params", "batch_stats")}
+    others = {n: x for n, x in like.items() if n not in averaged}
+    parts, step = restore_parts(directory, {"average": averaged, **others})
+    return parts.pop("average") | parts, step
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from cl_facenet import workdir as workdirs
 from cl_facenet.build import build_model, count_steps
-from cl_facenet.checkpoint import read_data, restore_parts, restore_variables
+from cl_facenet.checkpoint import read_data, restore_variables
 from cl_facenet.compiling import jit, keep_programs
 from cl_facenet.data.pipeline import eval_batches
 from cl_facenet.data.records import Records
@@ -52,12 +52,10 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     centers = jax.ShapeDtypeStruct(
         (model.num_classes, model.embedding_size), np.float32
     )
-    variables, step = restore_variables(workdir / "checkpoints", like, config)
-    pulling, _ = restore_parts(
-        workdir / "checkpoints", {"center_state": {"centers": centers}}
-    )
+    like["center_state"] = {"centers": centers}
+    state, step = restore_variables(workdir / "checkpoints", like, config)
 
-    run = _make_run(model, variables, records)
+    run = _make_run(model, state, records)
     classification = _classification(run, split) if model.classifies else None
     unseen = (
         run(split.unseen_indices, "embedding") if len(split.unseen_indices) else None
@@ -95,7 +93,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         identification=identification,
         photos=records.images(split.unseen_indices) if verification else None,
         embedding_map=_embedding_map(
-            run, split, np.asarray(pulling["center_state"]["centers"]), config.center.on
+            run, split, np.asarray(state["center_state"]["centers"]), config.center.on
         ),
     )
     workdirs.write_json(workdir / "results.json", results)
@@ -111,12 +109,14 @@ def read_published(config: ConfigDict) -> list[Curve]:
     return [read_curve(Path(path).expanduser()) for path in config.report.published_roc]
 
 
-def _make_run(model: FaceNet, variables: dict[str, Any], records: Records) -> Run:
+def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
     """The network as a function of records: features, embedding or logits [n, ...]."""
 
     @jit
     def forward(variables: Any, images: jax.Array) -> Any:
         return model.apply(variables, unit_range(images))
+
+    variables = {name: state[name] for name in ("params", "batch_stats")}
 
     def run(indices: np.ndarray, name: str) -> np.ndarray:
         rows = [
