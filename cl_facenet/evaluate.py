@@ -19,7 +19,7 @@ from cl_facenet.dataset import build_data, check_data
 from cl_facenet.embedder import BATCH_SIZE
 from cl_facenet.evaluation.calibration import calibrate_people
 from cl_facenet.evaluation.classification import Classification, classify
-from cl_facenet.evaluation.figures import MAX_MAP_PEOPLE, EmbeddingMap
+from cl_facenet.evaluation.embedding_map import MAX_PEOPLE, EmbeddingMap
 from cl_facenet.evaluation.identification import Identification, enrol, identify
 from cl_facenet.evaluation.published import Curve, read_curve
 from cl_facenet.evaluation.report import write_report
@@ -91,6 +91,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         verification=verification,
         published=published,
         identification=identification,
+        calibration=calibration,
         photos=records.images(split.unseen_indices) if verification else None,
         embedding_map=_embedding_map(
             run, split, np.asarray(state["center_state"]["centers"]), config.center.on
@@ -166,7 +167,7 @@ def _embedding_map(
     run: Run, split: Split, centers: np.ndarray, on: str
 ) -> EmbeddingMap:
     """Where the photos trained on lie around their centers, in the space of both."""
-    people = split.train_people[:MAX_MAP_PEOPLE]
+    people = split.train_people[:MAX_PEOPLE]
     shown = split.train_labels < len(people)
     return EmbeddingMap(
         embeddings=run(split.train_indices[shown], on),

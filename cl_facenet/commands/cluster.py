@@ -103,15 +103,8 @@ def _page(
     title: str, embedded: "Embedded", groups: list[list[int]], alone: list[int]
 ) -> str:
     """A page with its pictures in it, that loads nothing."""
-    import jinja2
+    from cl_facenet.page import template
 
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     photos = [
         {"name": printable(name), "jpeg": base64.b64encode(thumbnail).decode()}
         for name, thumbnail in zip(embedded.names, embedded.thumbnails, strict=True)
@@ -122,5 +115,5 @@ def _page(
     ]
     if alone:
         sections.append(("In no cluster", [photos[i] for i in alone]))
-    template = environment.get_template("contact_sheet.html.jinja")
-    return template.render(title=printable(title), sections=sections)
+    sheet = template(Path(__file__).with_name("contact_sheet.html.jinja"))
+    return sheet.render(title=printable(title), sections=sections)

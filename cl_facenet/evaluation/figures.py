@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -11,25 +10,21 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
 from cl_facenet.evaluation.classification import Classification, confusion_matrix
 from cl_facenet.evaluation.published import Curve
 from cl_facenet.evaluation.verification import Verification
 
-WIDTH = 7.2  # inches
+WIDTH = 5.2  # inches: on a phone, the text shrinks to two thirds and no further
 FONT = "DejaVu Sans"  # comes with matplotlib
 INK, PALE = "#333333", "#888888"
 SAME, DIFFERENT = "#0072B2", "#D55E00"  # Okabe and Ito's, safe for the colour-blind
-# Paul Tol's "muted" scheme, safe too; with a marker each round, for 36 people.
+# Paul Tol's "muted" scheme, safe too.
 PEOPLE_COLOURS = (
     *("#332288", "#CC6677", "#117733", "#88CCEE", "#882255"),
     *("#DDCC77", "#44AA99", "#AA4499", "#999933"),
 )
-MARKERS = "os^D"
 STYLE = {
     "font.family": FONT,
     "font.size": 10,
@@ -51,25 +46,12 @@ STYLE = {
     "lines.solid_capstyle": "round",
 }
 
-LEGEND_COLUMNS = 3  # of the ROC
+LEGEND_COLUMNS = 2  # of the ROC
 MAX_NAMED = 40  # people, on the axes of the confusion matrix
 MAX_CELLS = 200  # a side of it
-MAX_MAP_PEOPLE = 30
-MAX_MAP_PHOTOS = 2_000  # as many as t-SNE arranges in some ten seconds
-MIN_TSNE_PHOTOS = 10
 HARDEST = 8  # pairs of each kind
 
 _percent_ticks = FuncFormatter(lambda share, _: f"{100 * share:g} %")
-
-
-@dataclass(frozen=True)
-class EmbeddingMap:
-    """What the two-dimensional picture of the embeddings shows."""
-
-    embeddings: np.ndarray  # float32 [N, D]
-    labels: np.ndarray  # int [N], rows of `people`
-    centers: np.ndarray  # float32 [C, D], row c being the learnt center of people[c]
-    people: list[str]
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -87,7 +69,7 @@ def unwritable(people: list[str]) -> dict[int, str]:
     }
 
 
-def _names(people: list[str]) -> list[str]:
+def names_of(people: list[str]) -> list[str]:
     """What matplotlib is to write for the people; a dollar sign starts no formula."""
     names = [_plain(person) for person in people]
     for number in unwritable(people):
@@ -109,16 +91,16 @@ def draw_training(metrics: list[dict[str, Any]]) -> Figure:
     """Loss and its terms over the steps, and below what else was logged of them."""
     small = {
         "train/accuracy": ("Batch accuracy", "share of photos"),
-        "train/center_gradient_share": ("Center loss's share of the gradient", "share"),
+        "train/center_gradient_share": ("Gradient of center loss", "share of both"),
         "train/center_movement": ("Movement of the centers", "distance a step"),
-        "train/within_between_ratio": ("Spread within / between people", "ratio"),
+        "train/within_between_ratio": ("Spread within / between", "ratio (no unit)"),
     }
     small = {key: words for key, words in small.items() if series(metrics, key)[0].size}
     rows = math.ceil(len(small) / 2)
-    figure = Figure(figsize=(WIDTH, 3.2 + 2.1 * rows), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.0 + 1.9 * rows), layout="constrained")
     grid = figure.add_gridspec(1 + rows, 2, height_ratios=[1.5] + [1] * rows)
 
-    losses = figure.add_subplot(grid[0, :], title="Loss", ylabel="loss a photo (log)")
+    losses = figure.add_subplot(grid[0, :], ylabel="loss a photo (log)")
     losses.set_yscale("log")
     terms = {
         "train/loss": (INK, "total"),
@@ -129,7 +111,7 @@ def draw_training(metrics: list[dict[str, Any]]) -> Figure:
         steps, values = series(metrics, key)
         shown = values > 0  # with center.weight 0, one term is
         _plot_series(losses, steps[shown], values[shown], colour, label)
-    losses.legend(loc="upper right", ncols=3, bbox_to_anchor=(1, 1.15))
+    losses.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1))
     for place, (key, (title, unit)) in enumerate(small.items(), start=2):
         axes = figure.add_subplot(grid[divmod(place, 2)], title=title, ylabel=unit)
         _plot_series(axes, *series(metrics, key), INK)
@@ -169,7 +151,7 @@ def _plot_series(
 def draw_roc(verification: Verification, published: Sequence[Curve] = ()) -> Figure:
     """TAR against FAR, on a linear and on a logarithmic axis, others' curves behind."""
     rows = math.ceil((5 + len(published)) / LEGEND_COLUMNS)
-    figure = Figure(figsize=(WIDTH, 3.6 + 0.2 * rows), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.9 + 0.2 * rows), layout="constrained")
     linear, log = figure.subplots(1, 2, sharey=True)
     lowest = min(5e-4, 0.5 / int(np.count_nonzero(~verification.same)))
     chance = np.geomspace(lowest, 1, 200)  # straight on the one axis, bent on the other
@@ -184,10 +166,10 @@ def draw_roc(verification: Verification, published: Sequence[Curve] = ()) -> Fig
         for number, curve in enumerate(published):
             style = _published_style(curve, number) | {"drawstyle": steps}
             axes.plot(np.maximum(curve.fpr, leftmost), curve.tpr, **style)
-        axes.set_xlabel("different pairs accepted (FAR)")
+        axes.set_xlabel("false accepts (FAR)")
     linear.set(title="Linear", xlim=(0, 1), ylim=(0, 1.01))
-    linear.set_ylabel("same pairs accepted (TAR)")
-    log.set(title="Rare false accepts (log)", xscale="log", xlim=(lowest, 1))
+    linear.set_ylabel("true accepts (TAR)")
+    log.set(title="Logarithmic", xscale="log", xlim=(lowest, 1))
     for axis in (linear.xaxis, linear.yaxis, log.xaxis):
         axis.set_major_formatter(_percent_ticks)
     figure.legend(
@@ -237,7 +219,7 @@ def _plot_points(axes: Axes, verification: Verification, leftmost: float) -> Non
 
 def draw_distances(verification: Verification) -> Figure:
     """Histograms of both kinds of pairs, and the threshold."""
-    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     axes = figure.subplots()
     distances, same = verification.distances, verification.same
     edges = np.linspace(0, distances.max() * 1.02 or 1, 61)
@@ -252,7 +234,7 @@ def draw_distances(verification: Verification) -> Figure:
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("squared distance ‖u \N{MINUS SIGN} v‖²")
     axes.set_ylabel("density of pairs")
-    figure.legend(loc="outside upper right", ncols=3)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9, columnspacing=1.2)
     return figure
 
 
@@ -268,16 +250,18 @@ def draw_confusion(classification: Classification, people: list[str]) -> Figure:
     counts = confusion_matrix(labels, predictions, num_cells)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
 
-    names = _names(people) if num_people <= MAX_NAMED else []
-    side = min(max(0.18 * num_cells, 2.4), 0.18 * MAX_NAMED)
-    room = 0.07 * max(map(len, names), default=5)  # inches for the longest
+    names = names_of(people) if num_people <= MAX_NAMED else []
+    room = 0.07 * max(map(len, names), default=2)  # inches for the longest
+    side = max(0.16 * num_cells, 2.4) if names else WIDTH - room - 0.5
     figure = Figure(
-        figsize=(side + room + 1.3, side + room + 0.5), layout="constrained"
+        figsize=(side + room + 0.5, side + room + 1.2), layout="constrained"
     )
     axes = figure.subplots()
     norm = PowerNorm(0.5, 0, 1)  # or a share of some percent would not show
     image = axes.imshow(shares, cmap="Blues", norm=norm)
-    bar = figure.colorbar(image, shrink=0.8, format=_percent_ticks)
+    bar = figure.colorbar(
+        image, location="top", fraction=0.06, aspect=30, format=_percent_ticks
+    )
     bar.set_label("share of the row's photos")
     axes.grid(False)
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7.5)
@@ -291,63 +275,6 @@ def draw_confusion(classification: Classification, people: list[str]) -> Figure:
     axes.set_xlabel("prediction" + cell)
     axes.set_ylabel("true person" + cell)
     return figure
-
-
-def draw_embeddings(shown: EmbeddingMap) -> Figure:
-    """Photos and centers in two dimensions."""
-    people = np.unique(shown.labels)[:MAX_MAP_PEOPLE]
-    rows = np.flatnonzero(np.isin(shown.labels, people))
-    rows = rows[:: math.ceil(len(rows) / MAX_MAP_PHOTOS)]
-    vectors = np.concatenate([shown.embeddings[rows], shown.centers[people]])
-    points, axis_name = _to_plane(vectors)
-    photos, centers = points[: len(rows)], points[len(rows) :]
-
-    names = _names(shown.people)
-    figure = Figure(figsize=(WIDTH, 6.6), layout="constrained")
-    axes = figure.subplots()
-    for k, person in enumerate(people):
-        colour = PEOPLE_COLOURS[k % len(PEOPLE_COLOURS)]
-        marker = MARKERS[k // len(PEOPLE_COLOURS)]
-        own = photos[shown.labels[rows] == person]
-        style: dict[str, Any] = {"color": colour, "marker": marker, "alpha": 0.75}
-        axes.scatter(own[:, 0], own[:, 1], s=22, linewidths=0, **style)
-        x, y = centers[k]
-        axes.scatter(x, y, s=130, color=colour, marker="*", edgecolors="black")
-        name = axes.annotate(
-            names[person],
-            (x, y),
-            xytext=(0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-        )
-        name.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    axes.set_title(f"{len(rows):,} photos of {len(people)} people, and their centers")
-    axes.set_xlabel(f"{axis_name} 1 (no unit)")
-    axes.set_ylabel(f"{axis_name} 2 (no unit)")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.margins(0.06)
-    return figure
-
-
-def _to_plane(vectors: np.ndarray) -> tuple[np.ndarray, str]:
-    """Points [N, 2] for vectors [N, D], and what their axes are called."""
-    centered = vectors - vectors.mean(0)
-    # t-SNE has no answer for a handful of points, nor for points that all coincide.
-    if len(vectors) < MIN_TSNE_PHOTOS or np.abs(centered).max() < 1e-6:
-        _, _, directions = np.linalg.svd(centered, full_matrices=False)
-        return centered @ directions[:2].T, "principal component"
-    tsne = TSNE(
-        perplexity=min(30, (len(vectors) - 1) / 3),
-        metric="cosine",  # the direction is what was learnt; a center may be shorter
-        init="pca",
-        random_state=0,
-    )
-    # On a busy machine its threads wait for one another at every small step: measured
-    # at 300 points and two cores, 1 s with one thread and up to 40 s with two.
-    with threadpool_limits(1):
-        return tsne.fit_transform(vectors), "t-SNE"
 
 
 def draw_hardest(verification: Verification, photos: np.ndarray) -> Figure:
@@ -376,7 +303,7 @@ def draw_hardest(verification: Verification, photos: np.ndarray) -> Figure:
             wrong = (distances[pair] < verification.threshold) != same[pair]
             verdict = "✗ wrong" if wrong else "✓ right"
             axes.set_title(
-                f"{distances[pair]:.2f}  {verdict}",
+                f"{distances[pair]:.2f} {verdict}",
                 loc="center",
                 color=DIFFERENT if wrong else INK,
                 weight="normal",

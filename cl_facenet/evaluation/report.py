@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
+from cl_facenet.evaluation.calibration import Calibration
 from cl_facenet.evaluation.classification import Classification
+from cl_facenet.evaluation.embedding_map import EmbeddingMap, draw_embeddings
 from cl_facenet.evaluation.figures import (
     STYLE,
-    EmbeddingMap,
     draw_confusion,
     draw_distances,
-    draw_embeddings,
     draw_hardest,
     draw_roc,
     draw_training,
@@ -26,9 +25,10 @@ from cl_facenet.evaluation.figures import (
 from cl_facenet.evaluation.identification import Identification
 from cl_facenet.evaluation.published import Curve
 from cl_facenet.evaluation.verification import Verification
+from cl_facenet.page import template
 from cl_facenet.whole_files import write_whole
 
-DPI = 144
+DPI = 192  # two pixels to a CSS pixel, as most screens have it
 
 
 def write_report(
@@ -42,6 +42,7 @@ def write_report(
     verification: Verification | None,
     published: Sequence[Curve],
     identification: Identification | None,
+    calibration: Calibration | None,
     photos: np.ndarray | None,
     embedding_map: EmbeddingMap | None,
 ) -> Path:
@@ -76,7 +77,14 @@ def write_report(
             figure.savefig(directory / f"{name}.png", dpi=DPI)
     # In CSS pixels, of which there are 96 to the inch.
     sizes = {name: 96 * figure.get_size_inches() for name, figure in figures.items()}
-    page = _template().render(
+    report = template(
+        Path(__file__).with_name("report.html.jinja"),
+        percent=percent,
+        plain=_plain,
+        words=_words,
+        unwritable=unwritable,
+    )
+    page = report.render(
         title=title,
         results=results,
         classification=classification,
@@ -84,6 +92,7 @@ def write_report(
         verification=verification,
         published=published,
         identification=identification,
+        calibration=calibration,
         embedding_map=embedding_map,
         sizes=sizes,
     )
@@ -92,26 +101,19 @@ def write_report(
     return path
 
 
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters = {"percent": percent, "plain": _plain, "unwritable": unwritable}
-    environment.filters.update(filters)
-    return environment.get_template("report.html.jinja")
-
-
 def _plain(value: Any) -> str:
     """A value of results.json in words."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+        return ", ".join(
+            f"{_words(name)} {_plain(part)}" for name, part in value.items()
+        )
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _words(key: str) -> str:
+    """A key of results.json in words."""
+    return key.removeprefix("num_").replace("_", " ")

@@ -1,15 +1,15 @@
 import io
+import itertools
 
 import matplotlib.style
 import numpy as np
 import pytest
 
 from cl_facenet.evaluation.classification import classify
+from cl_facenet.evaluation.embedding_map import EmbeddingMap, draw_embeddings
 from cl_facenet.evaluation.figures import (
     STYLE,
-    EmbeddingMap,
     draw_confusion,
-    draw_embeddings,
     draw_roc,
     unwritable,
 )
@@ -53,6 +53,24 @@ def test_a_map_of_any_names():
     vectors = np.eye(8)
     figure = draw_embeddings(EmbeddingMap(vectors, np.arange(8), vectors, PEOPLE))
     assert texts_of(figure) == SHOWN
+
+
+def test_names_on_the_map_are_not_over_one_another():
+    people = [f"somebody called {number}" for number in range(12)]
+    rng = np.random.default_rng(0)
+    photos = rng.normal(size=(120, 8)) + 4 * np.repeat(np.eye(12)[:, :8], 10, axis=0)
+    centers = photos.reshape(12, 10, 8).mean(1)
+    shown = EmbeddingMap(photos, np.arange(120) // 10, centers, people)
+    figure = draw_embeddings(shown)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    boxes = [name.get_window_extent() for name in axes.texts]
+    assert len(boxes) == 12
+    for box, other in itertools.combinations(boxes, 2):
+        assert not box.overlaps(other)
+    for box in boxes:
+        assert axes.bbox.contains(*box.min)
+        assert axes.bbox.contains(*box.max)
 
 
 def test_published_curves_are_behind_ours():
