@@ -37,6 +37,18 @@ def lfw_like(monkeypatch, tmp_path):
     return write_lfw(tmp_path / "lfw-like")
 
 
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """A browser without a window."""
+    import browser
+
+    if not (browser.CHROMIUM and browser.DRIVER):
+        pytest.skip("Chromium or its driver is not installed")
+    driver = browser.start(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()
+
+
 def pytest_collection_modifyitems(items):
     """What mostly waits comes first: the other worker computes meanwhile."""
     items.sort(key=lambda item: "test_processes" not in item.nodeid)
