@@ -260,7 +260,13 @@ def draw_confusion(classification: Classification, people: list[str]) -> Figure:
     norm = PowerNorm(0.5, 0, 1)  # or a share of some percent would not show
     image = axes.imshow(shares, cmap="Blues", norm=norm)
     bar = figure.colorbar(
-        image, location="top", fraction=0.06, aspect=30, format=_percent_ticks
+        image,
+        location="top",
+        fraction=0.06,
+        pad=0.02,
+        aspect=30,
+        ticks=(0, 0.05, 0.25, 0.5, 1),
+        format=_percent_ticks,
     )
     bar.set_label("share of the row's photos")
     axes.grid(False)
