@@ -150,23 +150,34 @@ def shows_something(pixels):
     return len(counts) > 8 and counts.max() < 0.995 * counts.sum()
 
 
-def print_pages(chromium, path):
-    """The page on paper: the pixels of each sheet, and how many pictures are on it."""
+@dataclass(frozen=True)
+class Sheet:
+    """A page of paper."""
+
+    picture: np.ndarray  # uint8 [down, across, 3]
+    num_images: int  # whole ones and parts
+    text: str
+
+
+def print_sheets(chromium, path):
+    """The page at `path` on A4."""
     chromium.get(path.as_uri())
-    sheet = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
-    content = chromium.execute_cdp_cmd("Page.printToPDF", sheet)["data"]
+    paper = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
+    content = chromium.execute_cdp_cmd("Page.printToPDF", paper)["data"]
     with pypdfium2.PdfDocument(base64.b64decode(content)) as document:
         return [
-            (
+            Sheet(
                 page.render(rev_byteorder=True).to_numpy()[..., :3],
                 len(list(page.get_objects(filter=[FPDF_PAGEOBJ_IMAGE]))),
+                " ".join(page.get_textpage().get_text_bounded().split()),
             )
             for page in document
         ]
 
 
-def check_print(pages, num_images):
+def check_print(sheets, num_images):
     """Fails where a sheet is blank, or a picture is on two of them or on none."""
-    for pixels, _ in pages:
-        assert shows_something(pixels), "a blank sheet"
-    assert sum(images for _, images in pages) == num_images, "a picture is cut or gone"
+    for sheet in sheets:
+        assert shows_something(sheet.picture), "a blank sheet"
+    shown = sum(sheet.num_images for sheet in sheets)
+    assert shown == num_images, "a picture is cut or gone"

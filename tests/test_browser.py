@@ -53,11 +53,11 @@ def test_a_broken_page(chromium, tmp_path, photo, whole, broken, said):
 
 
 def test_a_picture_cut_across_sheets(chromium, tmp_path, photo):
-    pages = []
+    printed = []
     for height in ("9cm", "40cm"):
         page = PAGE.replace("120px", f"120px; height: {height}")
         look(chromium, tmp_path, page, photo)
-        pages.append(browser.print_pages(chromium, tmp_path / "index.html"))
-    browser.check_print(pages[0], 1)
+        printed.append(browser.print_sheets(chromium, tmp_path / "index.html"))
+    browser.check_print(printed[0], 1)
     with pytest.raises(AssertionError, match="cut"):
-        browser.check_print(pages[1], 1)
+        browser.check_print(printed[1], 1)

@@ -38,4 +38,4 @@ def test_it_reads_well(chromium, path, width):
 
 
 def test_it_prints_whole_pictures(chromium, path):
-    browser.check_print(browser.print_pages(chromium, path), 13)
+    browser.check_print(browser.print_sheets(chromium, path), 13)

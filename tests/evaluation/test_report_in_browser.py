@@ -8,7 +8,14 @@ from evaluation.made_up_run import EVIL, NOTHING, made_up_run
 from cl_facenet.evaluation.classification import classify
 from cl_facenet.evaluation.report import write_report
 
-FIGURES = ["roc", "distances", "hardest", "embeddings", "confusion", "training"]
+FIGURES = {  # and how their captions begin
+    "roc": "Receiver operating characteristic",
+    "distances": "Squared distances between",
+    "hardest": "The number is the squared distance",
+    "embeddings": "Each small mark is a photo",
+    "confusion": "Confusion matrix of",
+    "training": "Pale: as logged",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +39,13 @@ def test_pictures_shrink_only_as_far_as_their_text_can_be_read(chromium, path):
         assert image["place"][2] >= 0.64 * image["pixels"] / 2
 
 
-def test_it_prints_whole_pictures(chromium, path):
-    pages = browser.print_pages(chromium, path)
-    browser.check_print(pages, len(FIGURES))
-    assert len(pages) < 10
+def test_pictures_are_printed_whole_with_their_captions(chromium, path):
+    sheets = browser.print_sheets(chromium, path)
+    browser.check_print(sheets, len(FIGURES))
+    for sheet in sheets:
+        captions = sum(sheet.text.count(caption) for caption in FIGURES.values())
+        assert sheet.num_images == captions
+    assert len(sheets) < 9
 
 
 @pytest.mark.parametrize("width", [browser.PHONE, browser.DESKTOP])
@@ -45,7 +55,7 @@ def test_long_names_and_nothing_measured(chromium, tmp_path, width):
     content = made_up_run() | NOTHING | {"title": name, "results": results}
     path = write_report(tmp_path, **content)
     browser.check(browser.look(chromium, path, width), width)
-    browser.check_print(browser.print_pages(chromium, path), 0)
+    browser.check_print(browser.print_sheets(chromium, path), 0)
 
 
 def test_forty_long_names_on_a_phone(chromium, tmp_path):
@@ -59,4 +69,4 @@ def test_forty_long_names_on_a_phone(chromium, tmp_path):
     browser.check(seen, browser.PHONE)
     (image,) = seen.images
     assert image["place"][2] > browser.PHONE
-    browser.check_print(browser.print_pages(chromium, path), 1)
+    browser.check_print(browser.print_sheets(chromium, path), 1)
