@@ -93,7 +93,7 @@ def draw_training(metrics: list[dict[str, Any]]) -> Figure:
         "train/accuracy": ("Batch accuracy", "share of photos"),
         "train/center_gradient_share": ("Gradient of center loss", "share of both"),
         "train/center_movement": ("Movement of the centers", "distance a step"),
-        "train/within_between_ratio": ("Spread within / between", "ratio (no unit)"),
+        "train/within_between_ratio": ("Spread within/between", "ratio (no unit)"),
     }
     small = {key: words for key, words in small.items() if series(metrics, key)[0].size}
     rows = math.ceil(len(small) / 2)
@@ -113,7 +113,8 @@ def draw_training(metrics: list[dict[str, Any]]) -> Figure:
         _plot_series(losses, steps[shown], values[shown], colour, label)
     losses.legend(loc="lower center", ncols=3, bbox_to_anchor=(0.5, 1))
     for place, (key, (title, unit)) in enumerate(small.items(), start=2):
-        axes = figure.add_subplot(grid[divmod(place, 2)], title=title, ylabel=unit)
+        axes = figure.add_subplot(grid[divmod(place, 2)], ylabel=unit)
+        axes.set_title(title, fontsize=9.5)
         _plot_series(axes, *series(metrics, key), INK)
         axes.set_ylim(bottom=0)
         if unit.startswith("share"):

@@ -4,6 +4,7 @@ import itertools
 import matplotlib.style
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from cl_facenet.evaluation.classification import classify
 from cl_facenet.evaluation.embedding_map import EmbeddingMap, draw_embeddings
@@ -11,6 +12,7 @@ from cl_facenet.evaluation.figures import (
     STYLE,
     draw_confusion,
     draw_roc,
+    draw_training,
     unwritable,
 )
 from cl_facenet.evaluation.published import Curve
@@ -53,6 +55,24 @@ def test_a_map_of_any_names():
     vectors = np.eye(8)
     figure = draw_embeddings(EmbeddingMap(vectors, np.arange(8), vectors, PEOPLE))
     assert texts_of(figure) == SHOWN
+
+
+def test_no_title_of_the_curves_is_cut_off():
+    """They are wider than their axes, of which the layout does not know."""
+    keys = ("accuracy", "center_gradient_share", "center_movement")
+    keys += ("within_between_ratio", "loss", "identity_loss", "center_loss")
+    rows = [{f"train/{key}": 0.5 for key in keys} | {"step": n} for n in range(9, 1300)]
+    figure = draw_training(rows)
+    figure.draw_without_rendering()
+    titles = [
+        text
+        for axes in figure.axes
+        for text in axes.get_children()
+        if isinstance(text, Text) and text.get_text()
+    ]
+    assert len(titles) == 4
+    for title in titles:
+        assert title.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_names_on_the_map_are_not_over_one_another():
