@@ -12,10 +12,8 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +24,7 @@ sys.path.insert(0, str(ROOT))  # run as a file, it finds the other experiments
 
 from experiments import runs  # noqa: E402
 from experiments.speed.picture import draw  # noqa: E402
+from experiments.turns import Worker, take_turns  # noqa: E402
 
 HERE = Path(__file__).parent
 TORCH = ("eager", "compile")
@@ -46,40 +45,10 @@ TITLES = {
 }
 
 
-class Worker:
-    """A process that does one side's task when asked to."""
-
-    def __init__(self, side: str, task: str, environment: Mapping[str, str]) -> None:
-        command = [sys.executable, "-m", "experiments.speed.worker", side, task]
-        started = time.perf_counter()
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env=runs.ENVIRONMENT | environment,
-        )
-        self.answer()
-        self.start_seconds = time.perf_counter() - started
-
-    def answer(self) -> dict[str, Any]:
-        """The next line that it says."""
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit("a worker ended early; what it said is above")
-        return json.loads(line)
-
-    def ask(self, times: int | str) -> dict[str, Any]:
-        """Seconds of so many times and the most memory during them; or a count."""
-        self.process.stdin.write(f"{times}\n")
-        self.process.stdin.flush()
-        return self.answer()
-
-    def close(self) -> None:
-        """Ends it."""
-        self.process.stdin.close()
-        self.process.wait()
+def start(side: str, task: str, environment: Mapping[str, str]) -> Worker:
+    """The process that does one side's task."""
+    command = ["-m", "experiments.speed.worker", side, task]
+    return Worker(command, runs.ENVIRONMENT | environment)
 
 
 def compare(
@@ -91,17 +60,14 @@ def compare(
             "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
             "TORCHINDUCTOR_CACHE_DIR": f"{caches}/torch",
         }
-        workers = {side: Worker(side, task, environment) for side in sides}
-        answers: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
-        for _ in range(rounds):
-            for side, worker in workers.items():
-                answers[side].append(worker.ask(steps))
+        workers = {side: start(side, task, environment) for side in sides}
+        measured = take_turns(workers, rounds, steps)
         counted = {s: w.ask("count") for s, w in workers.items() if s == "eager"}
         for worker in workers.values():
             worker.close()
         warm = {}
         for side in sides:
-            again = Worker(side, task, environment)
+            again = start(side, task, environment)
             warm[side] = again.start_seconds
             again.close()
     return {
@@ -109,11 +75,7 @@ def compare(
             "cold_start_seconds": workers[side].start_seconds,
             "warm_start_seconds": warm[side],
             "operations": counted.get(side, {}).get("operations"),
-            "rounds": [own["seconds"] for own in answers[side]],
-            "seconds": statistics.median(
-                statistics.median(own["seconds"]) for own in answers[side]
-            ),
-            "peak_bytes": max(own["memory"] for own in answers[side]),
+            **measured[side],
         }
         for side in sides
     }

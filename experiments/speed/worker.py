@@ -11,22 +11,18 @@ a line of JSON. `count` has PyTorch's eager side count what it does.
 """
 
 import importlib
-import json
 import multiprocessing
 import os
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-NUM_CLASSES = 5749  # LFW's
+from experiments.turns import Act, serve
 
-Act = Callable[[], object]  # does it once, and waits for the end
+NUM_CLASSES = 5749  # LFW's
 
 
 def photos(batch_size: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -215,17 +211,6 @@ def make(side: str, task: str) -> Act:
     return make_torch(batch_size, compiled=side == "compile")
 
 
-def peak_memory() -> int:
-    """The most bytes that this process has had in memory since `forget_peak`."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-
-
-def forget_peak() -> None:
-    """Counts the peak from here (Linux)."""
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 def operations(act: Act) -> int:
     """The floating-point operations of a step in PyTorch, as PyTorch counts them."""
     from torch.utils.flop_counter import FlopCounterMode
@@ -238,23 +223,7 @@ def operations(act: Act) -> int:
 def main() -> None:
     """Does it once, says that it has, and then does it as often as asked."""
     act = make(*sys.argv[1:])
-    say({"ready": True})
-    for line in sys.stdin:
-        if line.strip() == "count":
-            say({"operations": operations(act)})
-            continue
-        forget_peak()
-        seconds = []
-        for _ in range(int(line)):
-            before = time.perf_counter()
-            act()
-            seconds.append(time.perf_counter() - before)
-        say({"seconds": seconds, "memory": peak_memory()})
-
-
-def say(answer: dict[str, object]) -> None:
-    """To whoever started this process."""
-    print(json.dumps(answer), flush=True)
+    serve(act, {"count": lambda: {"operations": operations(act)}})
 
 
 if __name__ == "__main__":
