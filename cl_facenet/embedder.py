@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cl_facenet.compiling import jit
+from cl_facenet.compiling import jit, no_garbage_collection
 from cl_facenet.data.photos import PhotoLike, open_photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
 from cl_facenet.errors import InputError
@@ -124,7 +124,8 @@ class Embedder:
         room = 1 << (len(images) - 1).bit_length()
         padded = np.zeros((room, *images.shape[1:]), images.dtype)
         padded[: len(images)] = images
-        return self._apply(self.params, padded)
+        with no_garbage_collection():  # the first of its size is traced
+            return self._apply(self.params, padded)
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
+from cl_facenet.compiling import no_garbage_collection
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.models.compute import DTYPES, Compute
 from cl_facenet.models.ending import Ending, LinearBN
@@ -244,8 +245,13 @@ def abstract_variables(model: FaceNet, image_size: int) -> dict[str, Any]:
 
     `batch_stats` are there, though empty, if no layer has any.
     """
+
+    def init(images: jax.Array) -> Any:
+        return model.init(jax.random.key(0), images)  # a key made outside is compiled
+
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    variables = jax.eval_shape(model.init, jax.random.key(0), images)
+    with no_garbage_collection():
+        variables = jax.eval_shape(init, images)
     return {"batch_stats": {}} | variables
 
 
