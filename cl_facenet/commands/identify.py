@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
     people = [person_of(name) for name in enrolled.names]
     gallery = Gallery(people, enrolled.vectors)
     answers = []
-    for name, vector in zip(probes.names, probes.vectors, strict=True):
-        candidates = gallery.nearest(vector, CANDIDATES)
+    nearest = gallery.nearest(probes.vectors, CANDIDATES)
+    for name, candidates in zip(probes.names, nearest, strict=True):
         found = match(candidates, threshold.threshold)
         answers.append(
             {
