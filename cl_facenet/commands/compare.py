@@ -3,6 +3,7 @@
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from cl_facenet.commands.options import (
     add_false_accept_rate,
@@ -11,7 +12,7 @@ from cl_facenet.commands.options import (
     single_photos,
     threshold_of,
 )
-from cl_facenet.errors import printable
+from cl_facenet.errors import UsageError, printable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,18 +21,36 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photos", nargs=2, metavar="PHOTO", help="with one face each")
     add_model(parser)
     add_false_accept_rate(parser)
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="FILE.png",
+        help="draws the two faces, as the network saw them, and the verdict",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Compares, and says how often such an answer is wrong."""
     from cl_facenet.embed_photos import embed_photos
     from cl_facenet.loading import load
+    from cl_facenet.whole_files import check_place, write_whole
 
+    picture = arguments.picture
+    if picture is not None:
+        if picture.suffix != ".png":
+            raise UsageError(f"--picture={picture}: it ends in .png")
+        check_place(picture)
     embedder = load(arguments.model)
     threshold_of(embedder, arguments.false_accept_rate)  # before any photo is read
-    embedded = embed_photos(embedder, single_photos(arguments.photos))
+    photos = single_photos(arguments.photos)
+    embedded = embed_photos(embedder, photos)
     distance = float(embedder.distance(*embedded.vectors))
     verdict = embedder.judge(distance, arguments.false_accept_rate)
+    if picture is not None:
+        from cl_facenet.commands.verdict_picture import draw_verdict
+
+        squares = [embedder.preprocessing(photo.read()) for photo in photos]
+        write_whole(picture, draw_verdict(squares, verdict))
     if arguments.json:
         about = {"photos": arguments.photos, "no_face": embedded.no_face}
         print(json.dumps(asdict(verdict) | about, indent=2))

@@ -13,13 +13,18 @@ import pyarrow.parquet
 import pytest
 from commands.models import save_tiny
 from faces import folder_of_faces
+from PIL import Image
 from tiny import TINY
 
 import cl_facenet
 from cl_facenet import cli
 from cl_facenet.align_photos import align_photos
 from cl_facenet.commands.cluster import clusters
-from cl_facenet.data.preprocessing import Preprocessing
+from cl_facenet.commands.verdict_picture import draw_verdict
+from cl_facenet.data.preprocessing import Preprocessing, Square
+from cl_facenet.embedder import Verdict
+from cl_facenet.evaluation.calibration import CalibratedOn
+from cl_facenet.evaluation.figures import DIFFERENT, SAME
 from cl_facenet.models.facenet import NETWORKS
 
 COMMANDS = ("compare", "identify", "cluster", "embed", "align", "evaluate", "export")
@@ -91,6 +96,46 @@ def test_compare_for_machines(shell, made):
         "photos": photos,
         "no_face": [],
     }
+
+
+def test_compare_draws_what_it_compared(shell, made, tmp_path):
+    """Both squares, pixel by pixel, and the verdict in its colour."""
+    for name, colour in (("red", (200, 0, 0)), ("green", (0, 200, 0))):
+        Image.new("RGB", (40, 40), colour).save(tmp_path / f"{name}.png")
+    red, green = tmp_path / "red.png", tmp_path / "green.png"
+    out = tmp_path / "compare.png"
+    plain = shell(f"compare {red} {green} --model=model")
+    for rate, title, other in ((0.1, SAME, DIFFERENT), (0.01, DIFFERENT, SAME)):
+        line = f"compare {red} {green} --model=model --false-accept-rate={rate}"
+        said = shell(f"{line} --picture={out}")
+        assert said[0] == 0
+        with Image.open(out) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+        assert (pixels == colour_of(title)).all(-1).any()
+        assert not (pixels == colour_of(other)).all(-1).any()
+        at_red, at_green = (
+            np.argwhere((pixels == colour).all(-1))
+            for colour in ((200, 0, 0), (0, 200, 0))
+        )
+        assert len(at_red) == len(at_green) > 10_000
+        assert at_red[:, 1].max() < at_green[:, 1].min()
+    assert said == plain
+    assert out.stat().st_size < 150_000
+
+
+def test_a_picture_says_where_no_face_was_found():
+    verdict = Verdict(True, 0.5, 1.0, 0.01, CalibratedOn("faces", "all", 9, 90, 3))
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(draw_verdict(squares, verdict))))
+        for squares in ([Square(pixels, True)] * 2, [Square(pixels, False)] * 2)
+    ]
+    orange = [(p[..., :3] == colour_of(DIFFERENT)).all(-1).any() for p in pictures]
+    assert orange == [False, True]
+
+
+def colour_of(code):
+    return np.uint8([int(code[start : start + 2], 16) for start in (1, 3, 5)])
 
 
 # --- embed ---
@@ -284,6 +329,12 @@ def test_an_unreadable_photo_is_named_or_left_out(line, shell, made, tmp_path):
             2,
             r"--false-accept-rate: .* 1,010 pairs .* tell those for 0\.1, 0\.01",
         ),
+        (
+            "compare a.jpg b.jpg --picture=c.jpg",
+            2,
+            r"--picture=c\.jpg: it ends in .png",
+        ),
+        ("compare a.jpg b.jpg --picture=none/c.png", 1, "none: no such folder; make"),
         ("identify a.jpg --model=model --gallery=nowhere", 1, "a.jpg: no photo file"),
         ("embed nowhere --model=model --out=v.npz", 1, "nowhere: no such folder"),
         ("embed model --model=model --out=v.npz", 1, "model: no photos in it"),
