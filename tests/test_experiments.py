@@ -11,6 +11,8 @@ from cl_facenet.center_rules import RULES
 from cl_facenet.config import resolve, validate
 from experiments.center_rules.run import DIMS, WEIGHTS
 from experiments.center_rules.run import TRAININGS as CENTER_RULES
+from experiments.exports.run import WAYS
+from experiments.exports.worker import SIDES
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
 from experiments.orl.run import TRAININGS as ORL
@@ -48,3 +50,7 @@ def test_speeds_are_compared_of_sides_that_are_measured():
         for task, sides in TASKS.items()
     }
     assert set(ratios_of(one_second).values()) == {1.0}
+
+
+def test_every_way_to_run_an_embedder_is_one_that_a_worker_knows():
+    assert {way.side for way in WAYS.values()} == set(SIDES)
