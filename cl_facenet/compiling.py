@@ -12,15 +12,12 @@ from jax.experimental.compilation_cache import compilation_cache
 
 from cl_facenet.user_cache import default_cache_dir
 
-# What XLA gives to its library YNNPACK: all that it does by default but convolutions.
-# Those run on Eigen, which keeps both of two cores at 85 % of their matrix peak, where
-# YNNPACK had half of it, and a twentieth in gradients to kernels
+# What XLA gives to its library YNNPACK: sums over maps, where it takes a quarter of the
+# time. Products and convolutions run on Eigen, which keeps both of two cores at 85 % of
+# their matrix peak, where YNNPACK had half of it, a twentieth in gradients to kernels,
+# and wants the factors of other products transposed first
 # (experiments/speed/README.md).
-_CPU_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": ",".join(
-        f"LIBRARY_FUSION_TYPE_{kind}" for kind in ("DOT", "INDIVIDUAL_DOT", "REDUCE")
-    )
-}
+_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
 def jit(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:

@@ -1,5 +1,6 @@
 """What would make NN4.Small2's training step slow again, counted in its program."""
 
+import math
 import re
 
 import optax
@@ -87,7 +88,43 @@ def test_convolutions_are_eigens(program):
     assert convolutions == 14 + 14 + (14 - 1 - 4) + 4 * 4
 
 
+def test_products_are_eigens(program):
+    entry = program[program.index("ENTRY") :]
+    assert len(re.findall(r" dot\(", program)) == len(re.findall(r" dot\(", entry))
+
+
+def test_products_for_kernels_read_maps_as_they_lie(program):
+    """Rows by rows: of 13 products of 1x1 kernels, the embedding and the classifier.
+
+    A product over more axes than one has a factor transposed first.
+    """
+    by_rows = "lhs_contracting_dims={0}, rhs_contracting_dims={0}"
+    assert len(re.findall(r" dot\(.*" + re.escape(by_rows), program)) == 13 + 2
+
+
+def test_no_map_is_written_that_says_what_a_vector_does(program):
+    """Of masks and means that are spread over a map a library wants every number."""
+    entry = program[program.index("ENTRY") :].splitlines()
+    sizes = {name: size for line in entry for name, size in [_result(line)] if size}
+    largest_vector = max(NUM_CLASSES * 128, BATCH_SIZE * NUM_CLASSES)
+    for line in entry:
+        if " fusion(" in line:
+            _, size = _result(line)
+            factors = re.findall(r"%[\w.-]+", line.split(" fusion(")[1].split(")")[0])
+            known = max((sizes.get(factor, 0) for factor in factors), default=0)
+            assert size <= largest_vector or known > BATCH_SIZE * 1024, line
+
+
 def test_the_program_is_small(program):
     """Each kernel is compiled: 936 measured, 1,936 before arrays were joined."""
     entry = program[program.index("ENTRY") :]
     assert len(re.findall(r" fusion\(", entry)) < 1000
+
+
+def _result(line: str) -> tuple[str, int]:
+    """What a line of a program defines, and how many numbers it has; 0: no array."""
+    match = re.match(r"\s*(?:ROOT )?(%[\w.-]+) = \w+\[([\d,]*)\]", line)
+    if not match:
+        return "", 0
+    name, shape = match.groups()
+    return name, math.prod(int(size) for size in shape.split(",") if size)

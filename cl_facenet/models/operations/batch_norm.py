@@ -41,21 +41,30 @@ def _normalize_forward(
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
     share = _share_of(x, weight, axis)
     x32 = at_least_float32(x)
-    mean = _total(jnp.sum(x32 * share, (0, 1, 2)), axis)
-    var = _total(jnp.sum(jnp.square(x32 - mean) * share, (0, 1, 2)), axis)
-    y = jax.nn.relu(_before_relu(x32, mean, var, scale, bias, epsilon))
-    return (y.astype(x.dtype), mean, var), (x, mean, var, scale, bias, weight)
+    mean = _mean(x32, share, axis)
+    centered = x32 - mean
+    var = _mean(jnp.square(centered), share, axis)
+    y = jax.nn.relu(_before_relu(centered, var, scale, bias, epsilon))
+    saved = (centered.astype(x.dtype), var, scale, bias, weight)
+    return (y.astype(x.dtype), mean, var), saved
+
+
+def _mean(x: jax.Array, share: jax.Array, axis: str | None) -> jax.Array:
+    """Of each channel, where a number of each row has that share [B, 1, 1, 1].
+
+    Rows are weighted when each is a sum: shares within it would become a map in memory.
+    """
+    return _total(jnp.sum(jnp.sum(x, (1, 2)) * share[:, 0, 0], 0), axis)
 
 
 def _before_relu(
-    x: jax.Array,
-    mean: jax.Array,
+    centered: jax.Array,
     var: jax.Array,
     scale: jax.Array,
     bias: jax.Array,
     epsilon: float,
 ) -> jax.Array:
-    return (x - mean) * (scale * jax.lax.rsqrt(var + epsilon)) + bias
+    return centered * (scale * jax.lax.rsqrt(var + epsilon)) + bias
 
 
 def _normalize_backward(
@@ -64,20 +73,19 @@ def _normalize_backward(
     saved: tuple[jax.Array, ...],
     grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
-    x, mean, var, scale, bias, weight = saved
-    x32 = at_least_float32(x)
+    x, var, scale, bias, weight = saved
+    centered = at_least_float32(x)
     # Computed once more, rather than kept: it is nearly free beside reading x.
-    positive = _before_relu(x32, mean, var, scale, bias, epsilon) > 0
+    positive = _before_relu(centered, var, scale, bias, epsilon) > 0
     # The statistics are not differentiated.
     grad = jnp.where(positive, at_least_float32(grads[0]), 0)
     inverse = jax.lax.rsqrt(var + epsilon)
-    x_hat = (x32 - mean) * inverse
     bias_grad = jnp.sum(grad, (0, 1, 2))
-    scale_grad = jnp.sum(grad * x_hat, (0, 1, 2))
+    scale_grad = jnp.sum(grad * centered, (0, 1, 2)) * inverse
     # Through the statistics goes what all rows send back, of a parameter's gradient
     # each device has what its own rows do.
     through_batch = _share_of(x, weight, axis) * (
-        _total(bias_grad, axis) + x_hat * _total(scale_grad, axis)
+        _total(bias_grad, axis) + centered * (inverse * _total(scale_grad, axis))
     )
     return (
         ((grad - through_batch) * (scale * inverse)).astype(x.dtype),

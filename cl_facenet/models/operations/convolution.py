@@ -13,7 +13,7 @@ def conv(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.
     """Cross-correlation with written-out padding, in x's precision."""
     kernel = kernel.astype(x.dtype)
     if kernel.shape[:2] == (1, 1) and stride == 1 and pairs(padding) == pairs(0):
-        return x @ kernel[0, 0]
+        return _pointwise(x, kernel[0, 0])
     return _conv(x, kernel, stride, pairs(padding))
 
 
@@ -29,6 +29,27 @@ def plain_conv(
         rhs_dilation=(dilation, dilation),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
+
+
+@jax.custom_vjp
+def _pointwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """x [B, H, W, I] by a kernel of one tap, [I, O].
+
+    Its gradient to the kernel is one product of rows by rows, which Eigen takes as they
+    lie in memory; autodiff's is over three axes, and XLA transposes a factor first.
+    """
+    return x @ kernel
+
+
+def _pointwise_backward(
+    saved: tuple[jax.Array, jax.Array], grad: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = saved
+    rows, grads = (y.reshape(-1, y.shape[-1]) for y in (x, grad))
+    return grad @ kernel.T, rows.T @ grads
+
+
+_pointwise.defvjp(lambda x, kernel: (x @ kernel, (x, kernel)), _pointwise_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
