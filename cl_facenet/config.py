@@ -59,7 +59,10 @@ def base(data: str = "orl") -> ConfigDict:
                 "num_threads": 2,  # that decode and augment
                 "augment": {
                     "mirror": 0.5,  # probability
+                    "rotate": 0.0,  # degrees, up to, each way
+                    "zoom": 0.0,  # share of the size, up to, smaller or larger
                     "shift": 8,  # pixels, up to, each way
+                    "grey": 0.0,  # probability of taking the colours away
                     "brightness": 0.15,  # share of the full range, up to, each way
                     "contrast": 0.3,  # share of the photo's own, up to, each way
                     "erase": 0.4,  # probability of covering a rectangle

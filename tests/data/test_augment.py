@@ -1,20 +1,24 @@
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cl_facenet.data.augment import (
     Augment,
     brightness,
     contrast,
     erase,
+    grey,
     mirror,
     shift,
+    turn,
 )
 from cl_facenet.errors import InputError
 
-OFF = Augment(mirror=0, shift=0, brightness=0, contrast=0, erase=0)
+OFF = Augment()
 SIZE = 24
 
 
@@ -33,24 +37,41 @@ def test_off_leaves_the_photo_and_the_generator_alone(image):
     assert rng.random() == np.random.default_rng(0).random()
 
 
-@pytest.mark.parametrize("key", [field.name for field in dataclasses.fields(Augment)])
-def test_each_key_turns_its_own_change_on(image, key):
-    amount = 3 if key == "shift" else 0.5
-    augment = dataclasses.replace(OFF, **{key: amount})
-    function = {f.__name__: f for f in (mirror, shift, brightness, contrast, erase)}[
-        key
-    ]
+def rotate(image, rng, amount):
+    return turn(image, rng, amount, 0)
+
+
+def zoom(image, rng, amount):
+    return turn(image, rng, 0, amount)
+
+
+CHANGES = (mirror, rotate, zoom, shift, grey, brightness, contrast, erase)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_each_key_turns_its_own_change_on(image, change):
+    amount = 3 if change in (shift, rotate) else 0.5
+    augment = dataclasses.replace(OFF, **{change.__name__: amount})
     changed = 0
     for seed in range(30):
         result = augment(image, np.random.default_rng(seed))
-        expected = function(image, np.random.default_rng(seed), amount)
+        expected = change(image, np.random.default_rng(seed), amount)
         np.testing.assert_array_equal(result, expected)
         changed += not np.array_equal(result, image)
     assert changed > 5
 
 
+def test_there_is_a_key_for_each_change():
+    assert [key.name for key in dataclasses.fields(Augment)] == [
+        change.__name__ for change in CHANGES
+    ]
+
+
 def test_results_are_repeatable_uint8_and_leave_the_input(image):
-    augment = Augment(mirror=0.5, shift=4, brightness=0.3, contrast=0.3, erase=0.5)
+    augment = Augment(
+        **{"mirror": 0.5, "rotate": 9, "zoom": 0.1, "shift": 4, "grey": 0.5},
+        **{"brightness": 0.3, "contrast": 0.3, "erase": 0.5},
+    )
     before = image.copy()
     for seed in range(30):
         first = augment(image, np.random.default_rng(seed))
@@ -86,6 +107,49 @@ def test_shift_may_be_larger_than_the_photo(image):
     assert shift(image, np.random.default_rng(0), 100).shape == image.shape
 
 
+def drawn(share):
+    """A generator that draws what lies at that share of every range."""
+    return SimpleNamespace(uniform=lambda low, high: low + share * (high - low))
+
+
+@pytest.mark.parametrize(("share", "quarters"), [(0, 1), (0.5, 0), (1, -1)])
+def test_a_turn_by_right_angles_moves_whole_pixels(image, share, quarters):
+    turned = turn(image, drawn(share), 90, 0).astype(int)
+    assert np.abs(turned - np.rot90(image, quarters)).max() <= 1
+
+
+def test_a_zoom_is_about_the_middle(image):
+    """Twice the size: the middle half, between pixels; half of it: a quarter's area."""
+    expected = Image.fromarray(image).resize(
+        (SIZE, SIZE), Image.Resampling.BILINEAR, box=(6, 6, 18, 18)
+    )
+    larger = turn(image, drawn(1), 0, 0.5)
+    inner = slice(2, -2)  # at its border, resize knows nothing of what is outside
+    difference = larger[inner, inner].astype(int) - np.asarray(expected)[inner, inner]
+    assert np.abs(difference).max() <= 1
+    smaller = turn(image, drawn(0), 0, 0.5)
+    outside = np.ones((SIZE, SIZE), bool)
+    outside[SIZE // 4 : -SIZE // 4, SIZE // 4 : -SIZE // 4] = False
+    assert (smaller[outside] == 128).all()
+    assert smaller[~outside].std() > 10
+
+
+def test_a_turn_leaves_the_middle_where_it_was():
+    image = np.zeros((25, 25, 3), np.uint8)
+    image[12, 12] = 255
+    for rng in rngs(50):
+        turned = turn(image, rng, 180, 0.2)
+        assert np.unravel_index(turned[..., 0].argmax(), (25, 25)) == (12, 12)
+
+
+def test_grey_is_the_brightness_of_the_photo(image):
+    result = grey(image, np.random.default_rng(0), 1)
+    expected = np.asarray(Image.fromarray(image).convert("L")).astype(int)
+    assert np.abs(result - expected[..., None]).max() <= 1
+    changed = [not np.array_equal(grey(image, r, 0.3), image) for r in rngs(1000)]
+    assert 0.25 < np.mean(changed) < 0.35
+
+
 def test_brightness_adds_one_level_to_all():
     image = np.full((SIZE, SIZE, 3), 128, np.uint8)
     levels = []
@@ -105,12 +169,12 @@ def test_brightness_and_contrast_saturate():
 
 
 def test_contrast_scales_about_the_mean(image):
-    grey = image // 4 + 96  # room for a factor of 1.5
+    pale = image // 4 + 96  # room for a factor of 1.5
     factors = []
     for rng in rngs():
-        result = contrast(grey, rng, 0.5)
-        assert abs(result.mean() - grey.mean()) < 0.5
-        factors.append(result.std() / grey.std())
+        result = contrast(pale, rng, 0.5)
+        assert abs(result.mean() - pale.mean()) < 0.5
+        factors.append(result.std() / pale.std())
     assert 0.49 < min(factors) < 0.53
     assert 1.47 < max(factors) < 1.51
 
@@ -149,6 +213,11 @@ def test_erase_takes_the_smallest_photo():
     [
         ("mirror", -0.1),
         ("mirror", 1.1),
+        ("rotate", 181),
+        ("rotate", -1),
+        ("zoom", 1),
+        ("zoom", -0.5),
+        ("grey", 2),
         ("shift", -1),
         ("shift", 1.5),
         ("brightness", 2),
