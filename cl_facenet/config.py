@@ -67,7 +67,8 @@ def base(data: str = "orl") -> ConfigDict:
                     "contrast": 0.3,  # share of the photo's own, up to, each way
                     "erase": 0.4,  # probability of covering a rectangle
                 },
-                # data.name == "lfw" only: view1, sets_1_to_5, sets_6_to_10, a or all
+                # data.name == "lfw" only: view1, view1_tune, sets_1_to_5,
+                # sets_6_to_10, a or all
                 "lfw": {"protocol": "view1"},
                 # data.name == "synthetic" only:
                 "synthetic": {"num_people": 40, "photos_per_person": 10},

@@ -68,6 +68,23 @@ def test_view_1(lfw_like, config, tmp_path):
         assert (names[left].split("/")[0] == names[right].split("/")[0]) == same
 
 
+def test_a_fifth_of_view_1s_training_half_to_choose_recipes_by(
+    lfw_like, config, tmp_path
+):
+    """The same people whatever the seed, and never one that view 1 tests on."""
+    run(lfw_like, tmp_path / "cache")
+    config.data.lfw.protocol = "view1_tune"
+    _, split = build_data(config)
+    config.seed = 1
+    assert build_data(config)[1].unseen_people == split.unseen_people
+    assert len(split.unseen_people) == len(TRAIN) // 5
+    assert sorted([*split.train_people, *split.unseen_people]) == TRAIN
+    left, right = split.unseen_labels[split.pairs.rows.T]
+    np.testing.assert_array_equal(split.pairs.same, left == right)
+    number = len(split.unseen_indices)
+    assert len(split.pairs.same) == number * (number - 1) // 2
+
+
 @pytest.mark.parametrize(
     ("protocol", "train", "unseen"),
     [("sets_1_to_5", TRAIN, TEST), ("sets_6_to_10", TEST, TRAIN)],
