@@ -13,6 +13,7 @@ from experiments.center_rules.run import DIMS, WEIGHTS
 from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
+from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
 from experiments.orl.run import TRAININGS as ORL
@@ -20,7 +21,7 @@ from experiments.speed.run import TASKS, ratios_of
 from experiments.tutorial.run import TRAININGS as TUTORIAL
 
 ROOT = Path(__file__).parent.parent
-ALL = [CENTER_RULES, LFW_VIEW1, *LOSSES.values(), ORL, TUTORIAL]
+ALL = [CENTER_RULES, LFW_RECIPE, LFW_VIEW1, *LOSSES.values(), ORL, TUTORIAL]
 
 
 # ml_collections loads the file by it.

@@ -1,0 +1,84 @@
+"""The search for a recipe: python -m experiments.lfw_recipe.run [TRIAL ...]
+
+Trains the trials named, or all that results.json does not have, one after another, and
+writes each into results.json and table.md as it ends: a search goes on where it was
+left. LFW must be prepared (README).
+"""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from cl_facenet.benchmark import benchmark
+from experiments import runs
+from experiments.lfw_recipe.trials import TRIALS
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results.json"
+HEAD = [
+    *("trial", "photos", "minutes"),
+    *("tune: AUC (95 % interval)", "EER", "true accepts at 0.001"),
+    *("view 1: accuracy (95 % interval)", "AUC (95 % interval)"),
+    "commit",
+]
+
+
+def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]:
+    """Trains one, scores it on the people to tune on, and once on view 1's test."""
+    (result,) = runs.train_all(directory, {name: TRIALS[name]}).values()
+    return {
+        "flags": shlex.join(TRIALS[name]),
+        "about": about,
+        "minutes": result["minutes"],
+        "num_photos": result["step"] * _batch_size(Path(result["workdir"])),
+        "train_loss": result["metrics"][-1]["train/loss"],
+        "center_gradient_share": result["metrics"][-1]["train/center_gradient_share"],
+        "tune": result["verification"],
+        "view1": benchmark([result["workdir"]], "lfw_view1", "lfw", ""),
+    }
+
+
+def row(name: str, trial: dict[str, Any]) -> list[str]:
+    """A trial's cells under HEAD."""
+    tune, view1 = trial["tune"], trial["view1"]
+    return [
+        name,
+        f"{trial['num_photos']:,}",
+        f"{trial['minutes']:.0f}",
+        _with_interval(tune, "auc"),
+        f"{tune['eer']:.3f}",
+        f"{tune['tar_at_far']['0.001']:.3f}",
+        _with_interval(view1, "accuracy_mean"),
+        _with_interval(view1, "auc"),
+        trial["about"]["commit"],
+    ]
+
+
+def _with_interval(verification: dict[str, Any], key: str) -> str:
+    low, high = verification["intervals"][key]
+    return f"{verification[key]:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _batch_size(workdir: Path) -> int:
+    config = json.loads((workdir / "config.json").read_text())
+    return int(config["batch_size"])
+
+
+def main() -> None:
+    """Those that are wanted, each kept as soon as there is a result."""
+    directory, about = runs.begin("lfw_recipe")
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    wanted = sys.argv[1:] or [name for name in TRIALS if name not in known]
+    for name in wanted:
+        known[name] = measure(name, directory, about)
+        RESULTS.write_text(json.dumps(known, indent=1) + "\n")
+        best_first = sorted(known, key=lambda n: -known[n]["tune"]["auc"])
+        rows = [row(trial, known[trial]) for trial in best_first]
+        (HERE / "table.md").write_text(runs.markdown(HEAD, rows))
+        print(runs.markdown(HEAD, rows))
+
+
+if __name__ == "__main__":
+    main()
