@@ -38,8 +38,9 @@ def base(data: str = "orl") -> ConfigDict:
             # Steps in a row with a loss or gradient that is not finite to leave out,
             # with a warning, before training stops.
             "max_bad_steps": 0,
-            # Whose trunk and embedding to begin with: a run's directory, a folder of
-            # OpenFace's CSV files, or a .safetensors file; "": random ones.
+            # Whose trunk and embedding to begin with: a run's directory, a saved
+            # embedder or the name of a shipped one, a folder of OpenFace's CSV files,
+            # or a .safetensors file; "": random ones.
             "init_from": "",
             "data": {
                 "name": data if named else "folder",
@@ -87,8 +88,8 @@ def base(data: str = "orl") -> ConfigDict:
                 "remat": False,  # compute blocks anew for the gradient; not for CPUs
             },
             "loss": {
-                # softmax, mse, arcface, cosface, sphereface, triplet_semi_hard,
-                # triplet_batch_hard or triplet_any_violator
+                # softmax, softmax_of_features, mse, arcface, cosface, sphereface,
+                # triplet_semi_hard, triplet_batch_hard or triplet_any_violator
                 "name": "softmax",
                 "margin": placeholder(float),  # None: the loss's own, if it has one
                 # Of the people, in every step's classifier: those of the batch, and

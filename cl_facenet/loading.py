@@ -32,10 +32,7 @@ def load(path: str | os.PathLike[str]) -> Embedder:
       InputError: it is none of these, or what is in it cannot be read.
     """
     keep_programs()
-    shipped_names = shipped.names()
-    if str(path) in shipped_names and not Path(path).exists():
-        path = shipped.folder_of(str(path))
-    path = Path(path)
+    path = shipped.find(path)
     if is_model_folder(path):
         return _load_folder(path)
     if is_run(path):
@@ -43,7 +40,7 @@ def load(path: str | os.PathLike[str]) -> Embedder:
     raise InputError(
         f"{path} is neither the directory of a run (no config.json in it) nor a saved "
         f"embedder (no {ABOUT}), nor the name of a shipped one "
-        f"({', '.join(shipped_names) or 'there is none'})"
+        f"({', '.join(shipped.names()) or 'there is none'})"
     )
 
 

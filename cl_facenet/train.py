@@ -155,7 +155,7 @@ def _begin(
         return state, []
     state, report = warm_start(
         state,
-        Path(config.init_from).expanduser(),
+        config.init_from,
         model=config.model,
         data=data_identity(records),
         unseen=split.unseen_people,

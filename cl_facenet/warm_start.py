@@ -5,17 +5,19 @@ the optimizer's state.
 """
 
 import dataclasses
+import os
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from cl_facenet import shipped
 from cl_facenet.checkpoint import read_data, restore_variables
 from cl_facenet.data.preprocessing import check_same
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.interop.weights import read_weights
+from cl_facenet.model_folder import is_model_folder, read_model
 from cl_facenet.params import HEAD, Merged, drop_head, leaves, merge
 from cl_facenet.state import TrainState
 from cl_facenet.workdir import is_run, read_config, read_people
@@ -26,18 +28,19 @@ _SAME = ("name", "graph", "embedding_size")
 
 def warm_start(
     state: TrainState,
-    source: Path,
+    init_from: str | os.PathLike[str],
     *,
     model: Mapping[str, Any],
     data: Mapping[str, Any],
     unseen: Collection[str],
 ) -> tuple[TrainState, str]:
-    """`state`, which is new, with trunk, embedding and batch statistics of `source`.
+    """`state`, which is new, with trunk, embedding and batch statistics of another.
 
     Args:
-      source: the workdir of a run (its newest checkpoint is taken), a folder of
-        OpenFace's CSV files, or a .safetensors file. Only a workdir tells its graph,
-        its photos' preprocessing and who is on them; of the others take care yourself.
+      init_from: the workdir of a run (its newest checkpoint is taken), the folder of a
+        saved embedder or the name of a shipped one, a folder of OpenFace's CSV files,
+        or a .safetensors file. The last two do not tell their graph, their photos'
+        preprocessing and who is on them; of that take care yourself.
       model: the `model` section of the config.
       data: which photos these are, and how they were made square.
       unseen: the people who are kept for verification.
@@ -47,20 +50,31 @@ def warm_start(
 
     Raises:
       InputError: no weights there, or not all of this network's; or photos prepared
-        otherwise than those of the run; or it was trained on the unseen.
-      UsageError: a run of another model.
+        otherwise than those it was trained on; or it was trained on the unseen.
+      UsageError: it is another model.
     """
+    name, source = str(init_from), shipped.find(os.path.expanduser(init_from))
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     body = variables | {"params": drop_head(state.params)}
     if is_run(source):
-        _check_model(source, model)
-        _check_data(source, data, unseen)
-        config = read_config(source)
+        config, trained_on = read_config(source), read_data(source / "checkpoints")
+        _check_model(name, config["model"], model)
+        check_same(data["preprocessing"], trained_on["preprocessing"])
+        # Only of the very same photos do equal names say that it is the same people.
+        if data["fingerprint"] == trained_on["fingerprint"]:
+            _check_unseen(name, read_people(source), unseen)
         given, step = restore_variables(source / "checkpoints", body, config)
-        origin = f"{source} at step {step}"
+        origin = f"{name} at step {step}"
+    elif is_model_folder(source):
+        saved = read_model(source)
+        _check_model(name, dataclasses.asdict(saved.card.architecture), model)
+        check_same(data["preprocessing"], saved.preprocessing)
+        if data["source"] == saved.card.trained_on.data:
+            _check_unseen(name, saved.card.trained_on.people, unseen)
+        given, origin = saved.variables, name
     else:
-        given, origin = read_weights(source, body), str(source)
-    merged = merge(given, variables, source=str(source), fresh=(f"params/{HEAD}",))
+        given, origin = read_weights(source, body), name
+    merged = merge(given, variables, source=name, fresh=(f"params/{HEAD}",))
     # Copied to where the new ones are: the train step writes over what it is given.
     placed = jax.tree.map(
         lambda x, new: jax.device_put(jnp.array(x), new.sharding),
@@ -74,34 +88,27 @@ def warm_start(
     )
 
 
-def _check_model(workdir: Path, model: Mapping[str, Any]) -> None:
-    """Refuses a run of another network."""
-    there = read_config(workdir)["model"]
+def _check_model(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """Refuses another network."""
     for key in _SAME:
-        if there[key] != model[key]:
+        if there[key] != here[key]:
             raise UsageError(
-                f"init_from={workdir} has model.{key} {there[key]!r}, this run has "
-                f"{model[key]!r}: make them the same, or leave init_from out"
+                f"init_from={name} has model.{key} {there[key]!r}, this run has "
+                f"{here[key]!r}: make them the same, or leave init_from out"
             )
 
 
-def _check_data(
-    workdir: Path, data: Mapping[str, Any], unseen: Collection[str]
+def _check_unseen(
+    name: str, trained_on: Collection[str], unseen: Collection[str]
 ) -> None:
-    """Refuses a run of photos prepared otherwise, or of the unseen.
-
-    Only of the very same photos do equal names say that it is the same people.
-    """
-    there = read_data(workdir / "checkpoints")
-    check_same(data["preprocessing"], there["preprocessing"])
-    if data["fingerprint"] == there["fingerprint"]:
-        known = sorted(set(read_people(workdir)) & set(unseen))
-        if known:
-            raise InputError(
-                f"init_from={workdir} was trained on {len(known)} of the people who "
-                f"are kept for verification here, such as {known[0]}: split them in "
-                "the same way (seed, data.verification_share, data.lfw.protocol)"
-            )
+    """Refuses one that knows whom it is to be verified on."""
+    known = sorted(set(trained_on) & set(unseen))
+    if known:
+        raise InputError(
+            f"init_from={name} was trained on {len(known)} of the people who are "
+            f"kept for verification here, such as {known[0]}: split them in the same "
+            "way (seed, data.verification_share, data.lfw.protocol)"
+        )
 
 
 def _report(origin: str, merged: Merged) -> str:

@@ -64,7 +64,7 @@ def test_the_summary_has_the_network_s_totals(name):
     config = load(name).get_config()
     classes = config.data.num_classes = 10
     body, statistics, dims = TOTALS[name]
-    biases = classes if LOSSES[config.loss.name].head == "dense" else 0
+    biases = classes if LOSSES[config.loss.name].head in ("dense", "linear") else 0
     head, centers = dims * classes + biases, dims * classes
     table = summarize(build_model(config, classes), config.data.image_size)
     total = body + head + centers + statistics

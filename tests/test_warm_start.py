@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from tiny import TINY, tiny_config
 
+import cl_facenet
+from cl_facenet import shipped
 from cl_facenet.build import build_model, build_optimizer, build_start
 from cl_facenet.checkpoint import Checkpoints, restore_parts
 from cl_facenet.dataset import build_data, data_identity
@@ -37,6 +39,13 @@ def first(cache, tmp_path_factory):
         patch.setitem(facenet.NETWORKS, "tiny", TINY)
         train(tiny_config(cache, num_epochs=2), workdir)
     return workdir
+
+
+@pytest.fixture
+def saved(tiny, first, tmp_path):
+    """The embedder of `first` in a folder."""
+    cl_facenet.load(first).save(tmp_path / "saved")
+    return tmp_path / "saved"
 
 
 @pytest.fixture
@@ -103,6 +112,25 @@ def test_a_file_of_our_own_is_as_good_as_the_run(first, config, tmp_path):
     assert report.startswith(f"init_from {tmp_path / 'body.safetensors'}: trunk and")
 
 
+def test_a_saved_embedder_is_as_good_as_the_run(first, saved, config):
+    state, about = fresh(config)
+    about["unseen"] = []
+    from_run, _ = warm_start(state, first, **about)
+    from_folder, report = warm_start(state, saved, **about)
+    assert_same(from_folder, from_run)
+    assert report.startswith(f"init_from {saved}: trunk and embedding kept (10 arrays")
+
+
+def test_a_shipped_embedder_goes_by_its_name(first, saved, config, monkeypatch):
+    monkeypatch.setattr(shipped, "_HERE", saved.parent)
+    state, about = fresh(config)
+    about["unseen"] = []
+    from_run, _ = warm_start(state, first, **about)
+    by_name, report = warm_start(state, "saved", **about)
+    assert_same(by_name, from_run)
+    assert report.startswith("init_from saved: trunk and embedding kept")
+
+
 def test_a_run_begins_with_it_and_says_so(first, config, tmp_path, capsys):
     config.optimizer.learning_rate = 0.0  # so that what it began with is still there
     config.center.alpha = 0.0
@@ -163,11 +191,14 @@ def test_killed_and_resumed_it_ends_as_if_never_stopped(
 @pytest.mark.parametrize(
     ("key", "value"), [("name", "nn4.small2"), ("graph", "dl4j"), ("embedding_size", 9)]
 )
-def test_another_model_is_refused(first, config, key, value):
+def test_another_model_is_refused(first, saved, config, key, value):
     state, about = fresh(config)
     about["model"] = dict(about["model"]) | {key: value}
-    with pytest.raises(UsageError, match=rf"init_from=.* has model\.{key} .*{value}"):
-        warm_start(state, first, **about)
+    for source in (first, saved):
+        with pytest.raises(
+            UsageError, match=rf"init_from=.* has model\.{key} .*{value}"
+        ):
+            warm_start(state, source, **about)
 
 
 def test_the_scale_of_the_logits_may_differ(first, config):
@@ -176,12 +207,13 @@ def test_the_scale_of_the_logits_may_differ(first, config):
     warm_start(state, first, **about)
 
 
-def test_photos_prepared_otherwise_are_refused(first, config):
+def test_photos_prepared_otherwise_are_refused(first, saved, config):
     state, about = fresh(config)
     way = about["data"]["preprocessing"] | {"align": "dlib"}
     about["data"] = about["data"] | {"preprocessing": way}
-    with pytest.raises(InputError, match=r"prepared as align dlib.* as align none"):
-        warm_start(state, first, **about)
+    for source in (first, saved):
+        with pytest.raises(InputError, match=r"prepared as align dlib.* as align none"):
+            warm_start(state, source, **about)
 
 
 def test_a_run_that_knows_the_unseen_is_refused(first, config):
@@ -195,6 +227,17 @@ def test_a_run_that_knows_the_unseen_is_refused(first, config):
         warm_start(state, first, **about)
     about["data"] = about["data"] | {"fingerprint": "other photos"}
     warm_start(state, first, **about)
+
+
+def test_a_saved_embedder_that_knows_the_unseen_is_refused(first, saved, config):
+    """It tells but the name of its data: where that is the same, people are."""
+    state, about = fresh(config)
+    trained_on = list(json.loads((first / "people.json").read_text()))
+    about["unseen"] = [trained_on[1]]
+    with pytest.raises(InputError, match=f"1 of the people .*such as {trained_on[1]}:"):
+        warm_start(state, saved, **about)
+    about["data"] = about["data"] | {"source": "other photos"}
+    warm_start(state, saved, **about)
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ class Loss(NamedTuple):
     """An identity loss: the head it needs, its source's margin, its function.
 
     Attributes:
-      head: "dense" gives logits [B, C]; "cosine" and "angular" give cosines [B, C],
-        radius [B, 1] (a constant s; the length of the features) and logits, their
-        product. None: no classifier.
+      head: "dense" (of scaled unit embeddings) and "linear" (of features) give logits
+        [B, C]; "cosine" and "angular" give cosines [B, C], radius [B, 1] (a constant s;
+        the length of the features) and logits, their product. None: no classifier.
       margin: the source's default; None where the loss has no margin.
       term: (given, margin) -> the loss and its metrics. Classifiers give `accuracy`,
         triplets `triplets` and `active_share`.
@@ -64,12 +64,14 @@ class Loss(NamedTuple):
     term: Callable[[Given, float], LossAndMetrics]
 
 
-def _dense(loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]) -> Loss:
+def _of_logits(
+    head: str, loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+) -> Loss:
     def term(given: Given, margin: float) -> LossAndMetrics:
         value = loss(given.outputs["logits"], given.labels, given.mask)
         return value, _classified(given)
 
-    return Loss("dense", None, term)
+    return Loss(head, None, term)
 
 
 def _hardened(given: Given, harden: Callable[[jax.Array], jax.Array]) -> LossAndMetrics:
@@ -117,8 +119,9 @@ def _any_violator(given: Given, margin: float) -> LossAndMetrics:
 
 
 LOSSES: dict[str, Loss] = {
-    "softmax": _dense(softmax_cross_entropy),
-    "mse": _dense(mean_squared_error),
+    "softmax": _of_logits("dense", softmax_cross_entropy),
+    "softmax_of_features": _of_logits("linear", softmax_cross_entropy),
+    "mse": _of_logits("dense", mean_squared_error),
     "arcface": Loss("cosine", 0.5, _arcface),
     "cosface": Loss("cosine", 0.35, _cosface),
     "sphereface": Loss("angular", 4.0, _sphereface),

@@ -137,17 +137,17 @@ class FaceNet(nn.Module):
     def outputs(self, features: jax.Array) -> dict[str, jax.Array]:
         """Features [B, D] -> features, embedding and what the head gives.
 
-        Of a dense head that is `logits` [B, C]; of the others `logits`, `cosines`
-        [B, C] and `radius` [B, 1], with logits = radius * cosines. C is num_classes and
-        the spare columns.
+        Of a dense or linear head that is `logits` [B, C]; of the others `logits`,
+        `cosines` [B, C] and `radius` [B, 1], with logits = radius * cosines. C is
+        num_classes and the spare columns.
         """
         embedding = self.normalize(features)
         outputs = {"features": features, "embedding": embedding}
         if not self.classifies:
             return outputs
-        if self.head == "dense":
-            logits = self.logits(self.logit_scale * embedding)
-            return outputs | {"logits": self._without_spares(logits)}
+        if self.head in ("dense", "linear"):
+            x = features if self.head == "linear" else self.logit_scale * embedding
+            return outputs | {"logits": self._without_spares(self.logits(x))}
         radius = (
             jnp.full((len(features), 1), self.logit_scale, jnp.float32)
             if self.head == "cosine"
@@ -201,8 +201,14 @@ def _spared(init: Initializer, spare_columns: int) -> Initializer:
     return spared
 
 
-# dense: W s x + b. cosine: s times the cosine; angular: ||x|| times it (SphereFace).
-HEADS = {"dense": nn.Dense, "cosine": Cosines, "angular": Cosines}
+# Of the embedding x, dense: W s x + b; cosine: s times the cosine. Of the features f,
+# linear: W f + b; angular: ||f|| times the cosine (SphereFace).
+HEADS = {
+    "dense": nn.Dense,
+    "linear": nn.Dense,
+    "cosine": Cosines,
+    "angular": Cosines,
+}
 
 
 def create_model(

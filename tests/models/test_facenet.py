@@ -246,6 +246,22 @@ def test_outputs():
     )
 
 
+@pytest.mark.parametrize(
+    ("head", "classified"), [("linear", "features"), ("dense", "embedding")]
+)
+def test_what_a_classifier_sees(tiny, head, classified):
+    """Features as they are, in the paper; unit vectors times a scale otherwise."""
+    model = create_model("tiny", "openface", 8, 16.0, 7, head=head)
+    images = jax.random.uniform(jax.random.key(0), (2, 32, 32, 3))
+    variables = model.init(jax.random.key(1), images)
+    outputs = model.apply(variables, images)
+    kernel = variables["params"]["logits"]["kernel"]
+    scale = {"linear": 1.0, "dense": 16.0}[head]
+    np.testing.assert_allclose(
+        outputs["logits"], scale * outputs[classified] @ kernel, rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("size", [96, 128, 160])
 def test_any_multiple_of_32_from_96_on(size):
     assert count(variables_of(model_of(), size)["params"]) == 3_733_968
