@@ -60,7 +60,9 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     unseen = (
         run(split.unseen_indices, "embedding") if len(split.unseen_indices) else None
     )
-    verification = _verification(unseen, split, config.seed)
+    verification = (
+        verify_unseen(unseen, split, seed=config.seed) if unseen is not None else None
+    )
     identification = _identification(unseen, split, config.seed)
     calibration = (
         calibrate_people(
@@ -136,10 +138,16 @@ def _classification(run: Run, split: Split) -> Classification | None:
     return classify(split.heldout_labels, logits.argmax(-1), len(split.train_people))
 
 
-def _verification(
-    embedding: np.ndarray | None, split: Split, seed: int
+def verify_unseen(
+    embedding: np.ndarray, split: Split, *, seed: int
 ) -> Verification | None:
-    if embedding is None or split.pairs is None:
+    """Verification on a split's pairs of people never trained on; None: it has none.
+
+    Args:
+      embedding: unit vectors [n, D] of the photos `split.unseen_indices`.
+      seed: of the intervals.
+    """
+    if split.pairs is None:
         return None
     pairs = split.pairs
     return verify(
