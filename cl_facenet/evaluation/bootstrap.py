@@ -8,6 +8,8 @@ came m_a times, a pair of a alone counts m_a times and a pair of a and b m_a m_b
 copies of a person make no pairs with one another.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +55,76 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class _Pairs:
-    """All that no draw changes; the pairs are in the order of their distances."""
+class Tally:
+    """Pairs to be counted by where they are on the ROC, what they are and were called.
+
+    All that no draw changes; the pairs are in the order of their distances.
+    """
 
     people: np.ndarray  # int [N], ascending
     first: np.ndarray  # int [P], a person of the pair
     second: np.ndarray  # int [P], the other, or nobody: people[-1] + 1
-    cells: np.ndarray  # int [P], 2 * the section of the ROC it is in + whether same
-    num_cells: int
-    right: np.ndarray  # bool [P]
+    cells: np.ndarray  # int [P], places in a table of `shape`
+    shape: tuple[int, int, int, int]  # section of the ROC, kind, right, same
+
+    @property
+    def num_draws(self) -> int:
+        """As many as there is time for."""
+        return int(np.clip(MAX_WEIGHTS // len(self.first), MIN_DRAWS, NUM_DRAWS))
+
+    def once(self) -> np.ndarray:
+        """How many pairs there are: float64, of the shape [R, K, 2, 2]."""
+        return self._count(np.ones(self.people[-1] + 2))
+
+    def draws(self, *, seed: int) -> Iterator[np.ndarray]:
+        """Yields the same of people drawn anew, `num_draws` times."""
+        rng, nobody = np.random.default_rng(seed), self.people[-1] + 1
+        for _ in range(self.num_draws):
+            drawn = np.append(rng.choice(self.people, len(self.people)), nobody)
+            yield self._count(np.bincount(drawn).astype(np.float64))
+
+    def _count(self, times: np.ndarray) -> np.ndarray:
+        """The table where person a came times[a] times, and nobody once.
+
+        Weights are whole numbers, so that their sums are exact in any order.
+        """
+        table = np.zeros(math.prod(self.shape))
+        for start in range(0, len(self.first), CHUNK):
+            part = slice(start, start + CHUNK)
+            weights = times[self.first[part]] * times[self.second[part]]
+            lowest = self.cells[part].min()
+            sums = np.bincount(self.cells[part] - lowest, weights)
+            table[lowest : lowest + len(sums)] += sums
+        return table.reshape(self.shape)
+
+
+def tally(
+    distances: np.ndarray,
+    same: np.ndarray,
+    right: np.ndarray,
+    identities: np.ndarray,
+    kinds: np.ndarray | None = None,
+) -> Tally:
+    """Pairs with distances [P], truth same [P], answers right [P], people [P, 2].
+
+    Args:
+      kinds: int [P], from 0, of pairs that are to be counted apart; None: all are one.
+    """
+    people = np.flatnonzero(np.bincount(identities.ravel()))
+    order = np.argsort(distances)
+    first, second = identities[order].T
+    sections = _sections(distances[order], same[order])
+    if kinds is None:
+        kinds = np.zeros(len(same), np.int64)
+    shape = (int(sections[-1]) + 1, int(kinds.max()) + 1, 2, 2)
+    places = (sections, kinds[order], right[order].astype(int), same[order].astype(int))
+    return Tally(
+        people=people,
+        first=first,
+        second=np.where(same[order], people[-1] + 1, second),
+        cells=np.ravel_multi_index(places, shape),
+        shape=shape,
+    )
 
 
 def bootstrap(
@@ -78,10 +141,8 @@ def bootstrap(
     was right, is given; its accuracy is over all pairs of a draw at once. Draws that
     leave no same or no different pair have no ROC and are left out.
     """
-    pairs = _sort(distances, same, right, identities)
-    rng = np.random.default_rng(seed)
-    num_draws = int(np.clip(MAX_WEIGHTS // len(same), MIN_DRAWS, NUM_DRAWS))
-    draws = [_measure(pairs, _draw_people(pairs, rng)) for _ in range(num_draws)]
+    pairs = tally(distances, same, right, identities)
+    draws = (_measure(table[:, 0]) for table in pairs.draws(seed=seed))
     measures = np.array([measures for measures in draws if measures])
     low_high = np.percentile(measures, PERCENTILES, axis=0).T
     accuracy, area, eer, *rates = ((low, high) for low, high in low_high.tolist())
@@ -90,57 +151,22 @@ def bootstrap(
         auc=area,
         eer=eer,
         tar_at_far=dict(zip(FALSE_ACCEPT_RATES, rates, strict=True)),
-        num_draws=num_draws,
+        num_draws=pairs.num_draws,
     )
 
 
-def _draw_people(pairs: _Pairs, rng: np.random.Generator) -> np.ndarray:
-    """How often each person came, and nobody, once: float64 [people[-1] + 2]."""
-    nobody = pairs.people[-1] + 1
-    drawn = np.append(rng.choice(pairs.people, len(pairs.people)), nobody)
-    return np.bincount(drawn).astype(np.float64)
-
-
-def _measure(pairs: _Pairs, times: np.ndarray) -> list[float]:
-    """Accuracy, AUC, EER and each TAR where person a came times[a] times, or nothing.
-
-    Weights are whole numbers, so that their sums are exact in any order.
-    """
-    num_right, table = 0.0, np.zeros(pairs.num_cells)
-    for start in range(0, len(pairs.first), CHUNK):
-        part = slice(start, start + CHUNK)
-        weights = times[pairs.first[part]] * times[pairs.second[part]]
-        num_right += weights[pairs.right[part]].sum()
-        lowest = pairs.cells[part].min()
-        sums = np.bincount(pairs.cells[part] - lowest, weights)
-        table[lowest : lowest + len(sums)] += sums
-    curve = np.concatenate([np.zeros((1, 2)), table.reshape(-1, 2).cumsum(0)])
+def _measure(table: np.ndarray) -> list[float]:
+    """Accuracy, AUC, EER and each TAR of a table [R, 2, 2] of pairs, or nothing."""
+    curve = np.concatenate([np.zeros((1, 2)), table.sum(1).cumsum(0)])
     if not curve[-1].all():
         return []
     fpr, tpr = (curve / curve[-1]).T
     return [
-        float(num_right / curve[-1].sum()),
+        float(table[:, 1].sum() / curve[-1].sum()),
         float(auc(fpr, tpr)),
         equal_error_rate(fpr, tpr),
         *true_accept_rates(fpr, tpr).values(),
     ]
-
-
-def _sort(
-    distances: np.ndarray, same: np.ndarray, right: np.ndarray, identities: np.ndarray
-) -> _Pairs:
-    people = np.flatnonzero(np.bincount(identities.ravel()))
-    order = np.argsort(distances)
-    first, second = identities[order].T
-    sections = _sections(distances[order], same[order])
-    return _Pairs(
-        people=people,
-        first=first,
-        second=np.where(same[order], people[-1] + 1, second),
-        cells=2 * sections + same[order],
-        num_cells=2 * (int(sections[-1]) + 1),
-        right=right[order],
-    )
 
 
 def _sections(distances: np.ndarray, same: np.ndarray) -> np.ndarray:
