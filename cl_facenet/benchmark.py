@@ -7,19 +7,27 @@ from typing import Any
 
 import numpy as np
 
+from cl_facenet.data.group_table import read_group_table
 from cl_facenet.data.lfw import read_protocol_files
 from cl_facenet.data.lfw_lists import read_pairs
-from cl_facenet.data.lfw_splits import view1_pairs, view2_pairs
+from cl_facenet.data.lfw_splits import (
+    view1_pairs,
+    view1_people,
+    view2_pairs,
+    view2_people,
+)
 from cl_facenet.data.pairs import Pairs, assign_folds, check_unseen, listed_pairs, seen
 from cl_facenet.data.records import Records, open_records
 from cl_facenet.dataset import open_lfw
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluation.verification import squared_distances, verify
+from cl_facenet.group_errors import gather, measure
 from cl_facenet.loading import load
 from cl_facenet.user_cache import default_cache_dir
 
 CHUNK = 512  # photos decoded at a time
+DEFAULT_RATE = 0.01  # of false accepts, whose threshold groups are measured at
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,13 @@ class Model:
 
 
 def benchmark(
-    models: Sequence[str], protocol: str, photos: str, cache_dir: str
+    models: Sequence[str],
+    protocol: str,
+    photos: str,
+    cache_dir: str,
+    *,
+    groups: str = "",
+    false_accept_rate: float | None = None,
 ) -> dict[str, Any]:
     """Scores one model, or several of which each scores the folds it may.
 
@@ -41,22 +55,33 @@ def benchmark(
       protocol: lfw_view1, lfw_view2, or pairs:FILE.
       photos: what pairs:FILE names photos of: lfw, or a folder of prepared photos.
       cache_dir: where LFW was prepared; "": the user's cache folder.
+      groups: a CSV file as `group_table` reads it. Errors are measured by its groups,
+        on all pairs of photos of the protocol's people (in view 2, of each set's).
+      false_accept_rate: the groups' threshold is the models' own for this rate; None:
+        for 0.01 or, where a model has none for that, the protocol's best.
 
     Returns:
-      The `verification` object of results.json, with the models' names.
+      The `verification` object of results.json, with the models' names and `groups`.
 
     Raises:
       InputError: a photo of a pair is missing, photos were prepared in another way
-        than the model's, or a model was trained on people of the pairs.
-      UsageError: no such protocol.
+        than the model's, a model was trained on people of the protocol, or the table of
+        groups cannot be used.
+      UsageError: no such protocol, or no threshold is known for the rate.
     """
+    table = read_group_table(Path(groups).expanduser()) if groups else None
     loaded = [_load(path) for path in models]
     records = _open(protocol, photos, cache_dir, loaded[0].embedder)
     for model in loaded:
         model.embedder.check_prepared(records.metadata["preprocessing"])
     pairs = _pairs(protocol, records)
     labels = records.labels[pairs.rows]
-    scorers = _who_scores(loaded, pairs, np.array(records.people)[labels])
+    names = np.array(records.people)[labels]
+    scorers = _who_scores(loaded, pairs, names)
+    sets = _people(protocol, records, names) if table else []
+    judges = [_scorer(loaded, own, pairs.protocol) for own in sets]
+    crowd = gather(table, records, sets) if table else None
+    calibrated = _calibrated(loaded, false_accept_rate) if table else None
     distances = np.empty(len(pairs.same))
     for number, model in enumerate(loaded):
         mine = scorers == number
@@ -72,7 +97,36 @@ def benchmark(
         seed=0,
     )
     about = {"models": list(models), "source": records.metadata["source"]}
-    return verification.summary() | about
+    results = verification.summary() | about
+    if crowd:
+        limits = calibrated or _own_threshold(loaded, verification.threshold)
+        vectors = [
+            _embed(loaded[judge].embedder, records, rows)
+            for judge, rows in zip(judges, crowd.sets, strict=True)
+        ]
+        thresholds = [limits["values"][judge] for judge in judges]
+        results["groups"] = {"threshold": limits} | measure(crowd, vectors, thresholds)
+    return results
+
+
+def _calibrated(
+    models: Sequence[Model], false_accept_rate: float | None
+) -> dict[str, Any] | None:
+    """The models' own thresholds; None if no rate was asked for and one has none."""
+    rate = DEFAULT_RATE if false_accept_rate is None else false_accept_rate
+    try:
+        values = [model.embedder.calibration.at(rate).threshold for model in models]
+    except InputError as error:
+        if false_accept_rate is None:
+            return None
+        raise UsageError(f"--false-accept-rate: {error}") from error
+    return {"values": values, "of": "model", "false_accept_rate": rate}
+
+
+def _own_threshold(models: Sequence[Model], threshold: float) -> dict[str, Any]:
+    """The protocol's, for every model."""
+    values = [threshold for _ in models]
+    return {"values": values, "of": "protocol", "false_accept_rate": None}
 
 
 def _load(path: str) -> Model:
@@ -93,13 +147,24 @@ def _pairs(protocol: str, records: Records) -> Pairs:
     kind, _, path = protocol.partition(":")
     if kind == "pairs" and path:
         return _own_pairs(Path(path).expanduser(), records)
-    if protocol not in ("lfw_view1", "lfw_view2"):
+    if protocol not in _LFW:
         raise UsageError(
             f"--protocol is {protocol!r}: choose lfw_view1, lfw_view2 or pairs:FILE"
         )
-    files = read_protocol_files(records.directory)
-    make = {"lfw_view1": view1_pairs, "lfw_view2": view2_pairs}[protocol]
-    return make(files, records.names())
+    make, _ = _LFW[protocol]
+    return make(read_protocol_files(records.directory), records.names())
+
+
+def _people(protocol: str, records: Records, names: np.ndarray) -> list[list[str]]:
+    """Who is tested on, in sets that share nobody; of a list of pairs those on it.
+
+    Args:
+      names: of the people of each pair [P, 2].
+    """
+    if protocol not in _LFW:
+        return [np.unique(names).tolist()]
+    _, read = _LFW[protocol]
+    return read(read_protocol_files(records.directory))
 
 
 def _own_pairs(path: Path, records: Records) -> Pairs:
@@ -128,13 +193,22 @@ def _who_scores(models: Sequence[Model], pairs: Pairs, names: np.ndarray) -> np.
     scorers = np.zeros(len(pairs.same), np.int64)
     for fold in np.unique(pairs.folds):
         mine = pairs.folds == fold
-        people = set(names[mine].flat)
-        may = [n for n, model in enumerate(models) if not seen(people, model.people)]
-        if not may:
-            everyone = set(names.flat) if len(models) == 1 else people
-            check_unseen(everyone, models[0].people, pairs.protocol)
-        scorers[mine] = may[0]
+        # One model shall hear at once of all whom it may not be tested on.
+        tested = names if len(models) == 1 else names[mine]
+        scorers[mine] = _scorer(models, np.unique(tested).tolist(), pairs.protocol)
     return scorers
+
+
+def _scorer(models: Sequence[Model], people: Sequence[str], protocol: str) -> int:
+    """The number of the first model that saw none of some people.
+
+    Raises:
+      InputError: each saw some; it names those that the first one saw.
+    """
+    may = [n for n, model in enumerate(models) if not seen(people, model.people)]
+    if not may:
+        check_unseen(people, models[0].people, protocol)
+    return may[0]
 
 
 def _distances(embedder: Embedder, records: Records, rows: np.ndarray) -> np.ndarray:
@@ -142,7 +216,20 @@ def _distances(embedder: Embedder, records: Records, rows: np.ndarray) -> np.nda
     wanted, places = np.unique(rows, return_inverse=True)
     if not len(wanted):
         return np.empty(0)
+    vectors = _embed(embedder, records, wanted)
+    return squared_distances(vectors, places.reshape(rows.shape))
+
+
+def _embed(embedder: Embedder, records: Records, rows: np.ndarray) -> np.ndarray:
+    """The vectors [n, D] of rows [n] of the records."""
     how = records.metadata["preprocessing"]
-    chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     vectors = [embedder(records.images(chunk), prepared_as=how) for chunk in chunks]
-    return squared_distances(np.concatenate(vectors), places.reshape(rows.shape))
+    return np.concatenate(vectors)
+
+
+# Of the protocols of LFW the pairs, and the people.
+_LFW = {
+    "lfw_view1": (view1_pairs, view1_people),
+    "lfw_view2": (view2_pairs, view2_people),
+}

@@ -36,12 +36,15 @@ class ModelCard:
         verification and identification; None where it was not evaluated.
       calibration: thresholds for false-accept rates; None where there were no people
         to measure them on.
+      groups: errors by groups of people or photos, as `cl-facenet evaluate --groups
+        --json` has them; None where they were not measured.
     """
 
     architecture: Architecture
     trained_on: TrainedOn
     results: Mapping[str, Any] | None = None
     calibration: Calibration | None = None
+    groups: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For a file; `from_json` reads it back."""
@@ -57,6 +60,7 @@ class ModelCard:
         """
         architecture, trained_on = content["architecture"], content["trained_on"]
         results, calibration = content["results"], content["calibration"]
+        groups = content.get("groups")  # cards of earlier versions have none
         return cls(
             Architecture(
                 name=_text(architecture["name"]),
@@ -72,6 +76,7 @@ class ModelCard:
             ),
             None if results is None else dict(results),
             None if calibration is None else Calibration.from_json(calibration),
+            None if groups is None else dict(groups),
         )
 
 

@@ -1,7 +1,8 @@
 """A trained embedder in a folder, safetensors and JSON: no pickle, and no Orbax.
 
-model.json has the card, the preprocessing, a note on the licence and the sum of the
-weights; weights.safetensors has the variables by the names of `interop.tensors`.
+model.json has the card, the preprocessing, notes on its limits and its licence, and the
+sum of the weights; weights.safetensors has the variables by the names of
+`interop.tensors`.
 """
 
 import hashlib
@@ -22,6 +23,11 @@ _FORMAT = "cl_facenet embedder"
 _LICENCE = (
     "cl_facenet is under Apache-2.0. What these weights may be used for depends on the "
     "photos they were trained on, too: see trained_on, and the terms of that data."
+)
+_LIMITS = (
+    "Errors on groups of people, as by age, gender or skin, were measured only where "
+    "`groups` says so. With labels of your own they are measured by: cl-facenet "
+    "evaluate MODEL --protocol=lfw_view1 --groups=FILE.csv"
 )
 _AGAIN = "save the embedder again"
 
@@ -64,6 +70,7 @@ def write_model(path: Path, model: SavedModel, *, dtype: str) -> None:
                 "cl_facenet_version": version("cl-facenet"),
                 "preprocessing": model.preprocessing,
                 **model.card.to_json(),
+                "limits": _LIMITS,
                 "licence": _LICENCE,
                 "weights": {
                     "file": WEIGHTS,

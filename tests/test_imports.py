@@ -17,7 +17,7 @@ LAYERS = (
     ("main", "cli"),
     ("commands",),
     ("train", "prepare", "align_photos", "benchmark", "embed_photos"),
-    ("evaluate", "summary"),
+    ("evaluate", "summary", "group_errors"),
     ("build", "dataset"),
     ("config", "export", "loading", "gallery"),
     ("embedder", "progress", "warm_start"),

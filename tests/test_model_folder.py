@@ -57,6 +57,18 @@ def test_it_comes_back_to_the_last_bit(embedder, saved):
     assert (again.card, again.preprocessing) == (CARD, embedder.preprocessing)
 
 
+def test_a_card_says_what_was_measured_by_groups_or_nothing(embedder, tmp_path):
+    groups = {"overall": {"num_people": 9}}
+    embedder.card = dataclasses.replace(CARD, groups=groups)
+    embedder.save(tmp_path / "faces")
+    assert cl_facenet.load(tmp_path / "faces").card == embedder.card
+    about = tmp_path / "faces/model.json"
+    content = json.loads(about.read_text())
+    del content["groups"]  # as in those of earlier versions
+    about.write_text(json.dumps(content))
+    assert cl_facenet.load(tmp_path / "faces").card == CARD
+
+
 def test_bfloat16_is_half_as_large_and_float32_when_loaded(embedder, saved, tmp_path):
     """The statistics, by which is divided, keep all their bits."""
     embedder.save(tmp_path / "half", dtype="bfloat16")
@@ -86,6 +98,7 @@ def test_the_folder_says_what_it_is(saved):
     ]
     about = json.loads((saved / "model.json").read_text())
     assert "trained on" in about.pop("licence")
+    assert "evaluate MODEL --protocol=lfw_view1 --groups=" in about.pop("limits")
     assert len(about.pop("weights")["sha256"]) == 64
     about.pop("cl_facenet_version")
     assert about == {
@@ -111,6 +124,7 @@ def test_the_folder_says_what_it_is(saved):
             "step": 5,
         },
         "results": None,
+        "groups": None,
         "calibration": {
             "calibrated_on": {
                 "data": "faces",

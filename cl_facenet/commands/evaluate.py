@@ -3,6 +3,9 @@
 import argparse
 import json
 
+from cl_facenet.commands.group_lines import group_lines
+from cl_facenet.errors import UsageError
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
@@ -27,14 +30,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache-dir", default="", help="where prepare lfw was told to put it"
     )
+    parser.add_argument(
+        "--groups",
+        default="",
+        metavar="CSV",
+        help="errors by groups, too, with intervals: a file whose first line is like "
+        "person,gender,age, or photo,light; on all pairs of photos of the people",
+    )
+    parser.add_argument(
+        "--false-accept-rate",
+        type=float,
+        metavar="RATE",
+        help="groups are measured at the model's threshold for it (default: 0.01; the "
+        "protocol's best threshold if the model has none)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores, and prints the scores."""
     from cl_facenet.benchmark import benchmark
 
+    if arguments.false_accept_rate is not None and not arguments.groups:
+        raise UsageError("--false-accept-rate is for --groups: give both, or neither")
     results = benchmark(
-        arguments.models, arguments.protocol, arguments.photos, arguments.cache_dir
+        arguments.models,
+        arguments.protocol,
+        arguments.photos,
+        arguments.cache_dir,
+        groups=arguments.groups,
+        false_accept_rate=arguments.false_accept_rate,
     )
     if arguments.json:
         print(json.dumps(results, indent=2))
@@ -49,3 +73,6 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"AUC {results['auc']:.4f}, equal error rate {results['eer']:.4f}")
     for rate, share in results["tar_at_far"].items():
         print(f"true accepts at false accepts {rate}: {share:.4f}")
+    if "groups" in results:
+        print()
+        print(*group_lines(results["groups"]), sep="\n")

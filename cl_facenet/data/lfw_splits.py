@@ -91,10 +91,19 @@ def view2_pairs(
     )
 
 
+def view1_people(files: Files) -> list[list[str]]:
+    """The people of peopleDevTest.txt, in one set."""
+    return _read_people(files, "peopleDevTest.txt")
+
+
+def view2_people(files: Files) -> list[list[str]]:
+    """The ten sets of people.txt: the pairs of a fold are of people of its set."""
+    return _read_people(files, "people.txt")
+
+
 def _view1(files: Files, people: Sequence[str]) -> _Plan:
-    (train,) = read_people(files["peopleDevTrain.txt"].decode(), "peopleDevTrain.txt")
-    (unseen,) = read_people(files["peopleDevTest.txt"].decode(), "peopleDevTest.txt")
-    return _Plan(list(train), list(unseen), view1_pairs)
+    (train,), (unseen,) = _read_people(files, "peopleDevTrain.txt"), view1_people(files)
+    return _Plan(train, unseen, view1_pairs)
 
 
 def _view1_tune(files: Files, people: Sequence[str]) -> _Plan:
@@ -121,7 +130,7 @@ def _sets_6_to_10(files: Files, people: Sequence[str]) -> _Plan:
 
 
 def _halves(files: Files) -> tuple[list[str], list[str]]:
-    sets = read_people(files["people.txt"].decode())
+    sets = view2_people(files)
     first, last = ([n for s in half for n in s] for half in (sets[:5], sets[5:]))
     return first, last
 
@@ -136,6 +145,10 @@ def _all(files: Files, people: Sequence[str]) -> _Plan:
 
 def _read(files: Files, name: str) -> PairList:
     return read_pairs(files[name].decode(), name)
+
+
+def _read_people(files: Files, name: str) -> list[list[str]]:
+    return [list(people) for people in read_people(files[name].decode(), name)]
 
 
 PROTOCOLS: dict[str, Callable[[Files, Sequence[str]], _Plan]] = {

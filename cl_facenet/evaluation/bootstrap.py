@@ -65,6 +65,7 @@ class Tally:
     first: np.ndarray  # int [P], a person of the pair
     second: np.ndarray  # int [P], the other, or nobody: people[-1] + 1
     cells: np.ndarray  # int [P], places in a table of `shape`
+    weights: np.ndarray | None  # float64 [P], for how much each counts; None: for one
     shape: tuple[int, int, int, int]  # section of the ROC, kind, right, same
 
     @property
@@ -73,7 +74,7 @@ class Tally:
         return int(np.clip(MAX_WEIGHTS // len(self.first), MIN_DRAWS, NUM_DRAWS))
 
     def once(self) -> np.ndarray:
-        """How many pairs there are: float64, of the shape [R, K, 2, 2]."""
+        """How many pairs there are, or their weight: float64, of the shape."""
         return self._count(np.ones(self.people[-1] + 2))
 
     def draws(self, *, seed: int) -> Iterator[np.ndarray]:
@@ -86,14 +87,16 @@ class Tally:
     def _count(self, times: np.ndarray) -> np.ndarray:
         """The table where person a came times[a] times, and nobody once.
 
-        Weights are whole numbers, so that their sums are exact in any order.
+        Without weights of the pairs, counts are whole: exact in any order.
         """
         table = np.zeros(math.prod(self.shape))
         for start in range(0, len(self.first), CHUNK):
             part = slice(start, start + CHUNK)
-            weights = times[self.first[part]] * times[self.second[part]]
+            counts = times[self.first[part]] * times[self.second[part]]
+            if self.weights is not None:
+                counts *= self.weights[part]
             lowest = self.cells[part].min()
-            sums = np.bincount(self.cells[part] - lowest, weights)
+            sums = np.bincount(self.cells[part] - lowest, counts)
             table[lowest : lowest + len(sums)] += sums
         return table.reshape(self.shape)
 
@@ -104,11 +107,13 @@ def tally(
     right: np.ndarray,
     identities: np.ndarray,
     kinds: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> Tally:
     """Pairs with distances [P], truth same [P], answers right [P], people [P, 2].
 
     Args:
       kinds: int [P], from 0, of pairs that are to be counted apart; None: all are one.
+      weights: [P], for how much each pair counts; None: for one.
     """
     people = np.flatnonzero(np.bincount(identities.ravel()))
     order = np.argsort(distances)
@@ -123,6 +128,7 @@ def tally(
         first=first,
         second=np.where(same[order], people[-1] + 1, second),
         cells=np.ravel_multi_index(places, shape),
+        weights=None if weights is None else weights[order],
         shape=shape,
     )
 
