@@ -24,10 +24,11 @@ from cl_facenet.evaluation.roc import (
 
 PERCENTILES = (2.5, 97.5)
 NUM_DRAWS, MIN_DRAWS = 1_000, 200
-# Draws times pairs, a minute or so: 1,000 draws up to four million pairs, then fewer,
-# down to 200 from twenty million on.
+# Draws times pairs, half a minute or so: 1,000 draws up to four million pairs, then
+# fewer, down to 200 from twenty million on.
 MAX_WEIGHTS = 4_000_000_000
-CHUNK = 65_536  # pairs at a time, so that their weights stay in the cache
+# Pairs at a time, and draws: a line of the cache for each pair, and all of them in it.
+CHUNK, DRAWS_AT_ONCE = 4_096, 8
 
 Interval = tuple[float, float]
 
@@ -58,7 +59,7 @@ class Intervals:
 class Tally:
     """Pairs to be counted by where they are on the ROC, what they are and were called.
 
-    All that no draw changes; the pairs are in the order of their distances.
+    All that no draw changes; the pairs are in the order of their cells.
     """
 
     people: np.ndarray  # int [N], ascending
@@ -75,30 +76,38 @@ class Tally:
 
     def once(self) -> np.ndarray:
         """How many pairs there are, or their weight: float64, of the shape."""
-        return self._count(np.ones(self.people[-1] + 2))
+        (table,) = self._count(np.ones((self.people[-1] + 2, 1)))
+        return table
 
     def draws(self, *, seed: int) -> Iterator[np.ndarray]:
         """Yields the same of people drawn anew, `num_draws` times."""
         rng, nobody = np.random.default_rng(seed), self.people[-1] + 1
-        for _ in range(self.num_draws):
-            drawn = np.append(rng.choice(self.people, len(self.people)), nobody)
-            yield self._count(np.bincount(drawn).astype(np.float64))
+        for start in range(0, self.num_draws, DRAWS_AT_ONCE):
+            times = [
+                np.bincount(
+                    np.append(rng.choice(self.people, len(self.people)), nobody)
+                )
+                for _ in range(min(DRAWS_AT_ONCE, self.num_draws - start))
+            ]
+            yield from self._count(np.array(times, np.float64).T.copy())
 
-    def _count(self, times: np.ndarray) -> np.ndarray:
-        """The table where person a came times[a] times, and nobody once.
+    def _count(self, times: np.ndarray) -> Iterator[np.ndarray]:
+        """Yields the table for each d: person a came times[a, d] times, nobody once.
 
         Without weights of the pairs, counts are whole: exact in any order.
         """
-        table = np.zeros(math.prod(self.shape))
+        tables = np.zeros((math.prod(self.shape), times.shape[1]))
         for start in range(0, len(self.first), CHUNK):
             part = slice(start, start + CHUNK)
-            counts = times[self.first[part]] * times[self.second[part]]
+            # clip: it is in range, and need not be looked at first.
+            counts = times.take(self.first[part], 0, mode="clip")
+            counts *= times.take(self.second[part], 0, mode="clip")
             if self.weights is not None:
-                counts *= self.weights[part]
-            lowest = self.cells[part].min()
-            sums = np.bincount(self.cells[part] - lowest, counts)
-            table[lowest : lowest + len(sums)] += sums
-        return table.reshape(self.shape)
+                counts *= self.weights[part, None]
+            cells = self.cells[part]
+            starts = np.flatnonzero(np.diff(cells, prepend=-1))
+            tables[cells[starts]] += np.add.reduceat(counts, starts)
+        yield from (table.reshape(self.shape) for table in tables.T)
 
 
 def tally(
@@ -116,18 +125,20 @@ def tally(
       weights: [P], for how much each pair counts; None: for one.
     """
     people = np.flatnonzero(np.bincount(identities.ravel()))
+    sections = np.empty(len(same), np.int64)
     order = np.argsort(distances)
-    first, second = identities[order].T
-    sections = _sections(distances[order], same[order])
+    sections[order] = _sections(distances[order], same[order])
     if kinds is None:
         kinds = np.zeros(len(same), np.int64)
-    shape = (int(sections[-1]) + 1, int(kinds.max()) + 1, 2, 2)
-    places = (sections, kinds[order], right[order].astype(int), same[order].astype(int))
+    shape = (int(sections.max()) + 1, int(kinds.max()) + 1, 2, 2)
+    cells = np.ravel_multi_index((sections, kinds, right + 0, same + 0), shape)
+    order = np.argsort(cells)
+    first, second = identities[order].T
     return Tally(
         people=people,
         first=first,
         second=np.where(same[order], people[-1] + 1, second),
-        cells=np.ravel_multi_index(places, shape),
+        cells=cells[order],
         weights=None if weights is None else weights[order],
         shape=shape,
     )

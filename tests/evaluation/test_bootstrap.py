@@ -107,6 +107,7 @@ def test_chunks_do_not_matter(monkeypatch):
     pairs = _pairs(6, 0)
     whole = bootstrap(*pairs, seed=1)
     monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(module, "DRAWS_AT_ONCE", 3)
     assert bootstrap(*pairs, seed=1) == whole
 
 
