@@ -3,16 +3,19 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from absl import flags
 from ml_collections import config_flags
 
 from cl_facenet.center_rules import RULES
 from cl_facenet.config import resolve, validate
+from cl_facenet.data.group_table import read_group_table
 from experiments.center_rules.run import DIMS, WEIGHTS
 from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
+from experiments.groups import attributes
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
@@ -55,3 +58,18 @@ def test_speeds_are_compared_of_sides_that_are_measured():
 
 def test_every_way_to_run_an_embedder_is_one_that_a_worker_knows():
     assert {way.side for way in WAYS.values()} == set(SIDES)
+
+
+def test_groups_of_photos_are_a_table_that_evaluate_takes(tmp_path):
+    names = [f"Ann/{n}.jpg" for n in range(6)] + ["Bob/0.jpg", "Cid/0.jpg", "Cid/1.jpg"]
+    measured = {key: np.arange(9.0) for key in attributes.THIRDS}
+    measured["found"] = np.array([0] + [1] * 8)
+    cuts = attributes.write(tmp_path / "groups.csv", names, measured)
+    table = read_group_table(tmp_path / "groups.csv")
+    assert (table.of, table.rows) == ("photo", names)
+    photos = list(table.groupings["photos of the person"].values())
+    assert photos == ["3-9"] * 6 + ["1", "2", "2"]
+    assert list(table.groupings["detector"].values()).count("no face") == 1
+    for key, called in attributes.THIRDS.items():
+        assert cuts[key] == pytest.approx([8 / 3, 16 / 3])
+        assert list(table.groupings[key].values()) == np.repeat(called, 3).tolist()

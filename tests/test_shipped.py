@@ -1,5 +1,6 @@
 """The embedder that comes with the package is what its card says."""
 
+import json
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from cl_facenet.errors import InputError
 
 NAME = "nn4_small2_lfw"
 LFW = Path(__file__).parents[2] / "shared/data/lfw"
+EXPERIMENT = Path(__file__).parents[1] / "experiments/groups"
 needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs ../shared/data/lfw")
 
 
@@ -43,6 +45,17 @@ def test_its_card(embedder):
     about = embedder.calibration.calibrated_on
     assert about.num_people > 1000
     assert embedder.calibration.at(0.001).true_accept_rate > 0.1
+
+
+def test_its_card_has_the_errors_by_groups_that_were_measured(embedder):
+    measured = json.loads((EXPERIMENT / "results.json").read_text())
+    groups = embedder.card.groups
+    assert groups == measured["results"]["groups"]
+    calibration = embedder.calibration
+    assert groups["threshold"]["values"] == [calibration.at(0.01).threshold]
+    pairs = calibration.calibrated_on
+    assert groups["overall"]["num_same_pairs"] == pairs.num_same_pairs
+    assert groups["overall"]["num_different_pairs"] == pairs.num_different_pairs
 
 
 @needs_lfw

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from cl_facenet.evaluation.figures import DIFFERENT, INK, PALE, STYLE
 
+# Of each panel the title, and where it ends: what is beyond is written.
 PANELS = {
-    "false_non_match_rate": "Same person, called different",
-    "false_match_rate": "Different people, called the same",
+    "false_non_match_rate": ("Same person, called different", 1.04),
+    "false_match_rate": ("Different people, called the same", 0.025),
 }
 
 
@@ -28,13 +29,14 @@ def draw(groups: Mapping[str, Any], path: Path) -> None:
         figure = Figure((9.0, 0.235 * len(names) + 1.2), layout="constrained")
         panels = figure.subplots(1, len(PANELS), sharey=True)
         places = [at for at, _, found in names if found]
-        for axes, (measure, title) in zip(panels, PANELS.items(), strict=True):
+        for axes, measure in zip(panels, PANELS, strict=True):
+            title, end = PANELS[measure]
             axes.set_title(title)
+            axes.set_xlim(0, end)
             axes.axvline(groups["overall"][measure]["value"], color=PALE, lw=1, ls="--")
             for at, _, found in names:
                 if found:
                     _dot(axes, at, found[measure])
-            axes.set_xlim(left=0)
             axes.grid(axis="y", visible=False)
             axes.tick_params(axis="y", length=0)
             axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
@@ -54,6 +56,11 @@ def _dot(axes: Any, place: float, measured: Mapping[str, Any]) -> None:
     value, ends = measured["value"], measured["interval"]
     if value is None:
         axes.text(0, place, " none to measure", va="center", color=PALE, fontsize=8)
+        return
+    end = axes.get_xlim()[1]
+    if value > end:
+        text = f"{100 * value:.1f} % ({100 * ends[0]:.1f} to {100 * ends[1]:.1f}) "
+        axes.text(end, place, text + "\N{RIGHTWARDS ARROW}", va="center", ha="right")
         return
     less = measured["difference_interval"]
     colour = DIFFERENT if less and not less[0] <= 0 <= less[1] else INK
