@@ -169,7 +169,7 @@ def test_no_tensorflow(tmp_path):
         "square = data.preprocessing.Preprocessing('none', 24)\n"
         "records = data.records.prepare(source, square, "
         "cache_dir=Path(sys.argv[1]), skip_unreadable=False)\n"
-        "augment = data.augment.Augment(0.5, 1, 0.1, 0.1, 0.5)\n"
+        "augment = data.augment.Augment(mirror=0.5, shift=1, erase=0.5)\n"
         "batches = data.pipeline.train_batches(records, range(6), records.labels, "
         "batch_size=4, photos_per_person=0, num_epochs=1, seed=0, augment=augment, "
         "num_threads=1)\n"
