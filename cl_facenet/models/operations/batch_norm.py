@@ -45,8 +45,7 @@ def _normalize_forward(
     centered = x32 - mean
     var = _mean(jnp.square(centered), share, axis)
     y = jax.nn.relu(_before_relu(centered, var, scale, bias, epsilon))
-    saved = (centered.astype(x.dtype), var, scale, bias, weight)
-    return (y.astype(x.dtype), mean, var), saved
+    return (y.astype(x.dtype), mean, var), (x, mean, var, scale, bias, weight)
 
 
 def _mean(x: jax.Array, share: jax.Array, axis: str | None) -> jax.Array:
@@ -73,8 +72,8 @@ def _normalize_backward(
     saved: tuple[jax.Array, ...],
     grads: tuple[jax.Array, jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
-    x, var, scale, bias, weight = saved
-    centered = at_least_float32(x)
+    x, mean, var, scale, bias, weight = saved
+    centered = at_least_float32(x) - mean
     # Computed once more, rather than kept: it is nearly free beside reading x.
     positive = _before_relu(centered, var, scale, bias, epsilon) > 0
     # The statistics are not differentiated.
