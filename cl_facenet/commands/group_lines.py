@@ -1,6 +1,6 @@
 """Errors by groups as lines of text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cl_facenet.errors import printable
@@ -70,7 +70,7 @@ def _table(groups: Content) -> Iterator[str]:
             called, pairs, errors, digits = _MEASURES[measure]
             cells = (
                 called,
-                _with_interval(found[measure], digits),
+                _value(found[measure], digits),
                 _difference(found[measure], digits),
                 f"{found[errors]:,} of {found[pairs]:,}" if pairs else "",
             )
@@ -87,25 +87,25 @@ def _threshold(threshold: Content) -> str:
     return f"{values}, the best threshold of the protocol's pairs"
 
 
-def _with_interval(measured: Content, digits: int) -> str:
-    value, interval = measured["value"], measured["interval"]
-    if value is None:
+def _value(measured: Content, digits: int) -> str:
+    if measured["value"] is None:
         return "nothing to measure"
-    if interval is None:
-        return f"{value:.{digits}f}"
-    low, high = interval
-    return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return _with_interval(measured["value"], measured["interval"], f".{digits}f")
 
 
 def _difference(measured: Content, digits: int) -> str:
-    value, interval = measured["difference"], measured["difference_interval"]
-    if value is None:
+    difference, interval = measured["difference"], measured["difference_interval"]
+    if difference is None:
         return ""
+    star = " *" if interval and not interval[0] <= 0 <= interval[1] else ""
+    return _with_interval(difference, interval, f"+.{digits}f") + star
+
+
+def _with_interval(value: float, interval: Sequence[float] | None, spec: str) -> str:
     if interval is None:
-        return f"{value:+.{digits}f}"
+        return f"{value:{spec}}"
     low, high = interval
-    star = "" if low <= 0 <= high else " *"
-    return f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){star}"
+    return f"{value:{spec}} ({low:{spec}} to {high:{spec}})"
 
 
 def _compared(groups: Content) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from commands.models import save_tiny
+from commands.shell import answer, say
 from faces import folder_of_faces
 from PIL import Image
 from tiny import TINY
@@ -47,21 +48,7 @@ def shell(made, monkeypatch, capsys):
     """Runs a command beside `model` and `faces`: exit status, output, errors."""
     monkeypatch.chdir(made)
 
-    def run(line):
-        try:
-            status = cli.main(shlex.split(line))
-        except SystemExit as stopped:
-            status = stopped.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
-
-
-def answer(run):
-    status, out, err = run
-    assert (status, err) == (0, "")
-    return json.loads(out)
+    return lambda line: say(line, capsys)
 
 
 # --- compare ---

@@ -1,11 +1,11 @@
 """evaluate --groups: all pairs of the protocol's people, at the model's threshold."""
 
 import json
-import shlex
 from itertools import combinations
 
 import numpy as np
 import pytest
+from commands.shell import answer, say
 from export.embedders import embedder_of
 from lfw_like import COUNTS, SETS, expect_it, write_lfw
 from tiny import TINY
@@ -64,20 +64,13 @@ def shell(made, monkeypatch, capsys):
     def run(rows, line="model --protocol=lfw_view1"):
         (made / "groups.csv").write_text("\n".join(rows) + "\n")
         command = f"evaluate {line} --cache-dir=cache --groups=groups.csv"
-        try:
-            status = cli.main(shlex.split(command))
-        except SystemExit as stopped:
-            status = stopped.code
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        return say(command, capsys)
 
     return run
 
 
-def answer(run):
-    status, out, err = run
-    assert (status, err) == (0, "")
-    return json.loads(out)["groups"]
+def groups_of(run):
+    return answer(run)["groups"]
 
 
 # Ann_5 to Ann_9 and Bob_5 to Bob_9 are tested on; of one of each nothing is stated.
@@ -87,7 +80,7 @@ ROWS += [f"Bob_{n},bob,left" for n in range(5, 9)] + ["Bob_9,,right", "Eve,ann,l
 
 
 def test_for_machines(shell, made):
-    groups = answer(shell(ROWS, "model --protocol=lfw_view1 --json"))
+    groups = groups_of(shell(ROWS, "model --protocol=lfw_view1 --json"))
     assert groups["threshold"] == {
         "values": [LIMIT],
         "of": "model",
@@ -161,7 +154,7 @@ def test_groups_of_photos(shell):
         f"Ann_5/Ann_5_000{n}.jpg,{'dark' if n < 3 else 'bright'}" for n in (1, 2, 3)
     ]
     rows += ["Bob_5/Bob_5_0001.jpg,dark"]
-    groups = answer(shell(rows, "model --protocol=lfw_view1 --json"))
+    groups = groups_of(shell(rows, "model --protocol=lfw_view1 --json"))
     light = groups["groupings"]["light"]
     dark, bright = light["groups"]["dark"], light["groups"]["bright"]
     assert (dark["num_people"], dark["num_photos"]) == (2, 3)
@@ -175,7 +168,7 @@ def test_groups_of_photos(shell):
 
 def test_a_threshold_of_another_rate_or_the_protocols(shell):
     line = "uncalibrated --protocol=lfw_view1 --json"
-    rate = answer(shell(ROWS, f"{line} --false-accept-rate=0.1"))["threshold"]
+    rate = groups_of(shell(ROWS, f"{line} --false-accept-rate=0.1"))["threshold"]
     assert (rate["of"], rate["false_accept_rate"]) == ("model", 0.1)
     status, out, _ = shell(ROWS, line)
     results = json.loads(out)
@@ -188,7 +181,7 @@ def test_a_threshold_of_another_rate_or_the_protocols(shell):
 
 
 def test_view_2_is_measured_inside_of_its_sets_each_by_who_never_saw_it(shell):
-    groups = answer(shell(ROWS, "a b --protocol=lfw_view2 --json"))
+    groups = groups_of(shell(ROWS, "a b --protocol=lfw_view2 --json"))
     assert groups["threshold"]["values"] == [LIMIT, LIMIT]
     overall = groups["overall"]
     assert (overall["num_people"], overall["num_photos"]) == (20, 58)
@@ -202,7 +195,8 @@ def test_a_list_of_pairs_is_of_the_people_on_it(shell, made):
     rows = ["Ann_5/Ann_5_0001.jpg\tAnn_5/Ann_5_0002.jpg\tsame"] * 10
     rows += ["Ann_5/Ann_5_0001.jpg\tBob_6/Bob_6_0001.jpg\tdifferent"] * 10
     (made / "mine.txt").write_text("\n".join(rows))
-    overall = answer(shell(ROWS, "model --protocol=pairs:mine.txt --json"))["overall"]
+    groups = groups_of(shell(ROWS, "model --protocol=pairs:mine.txt --json"))
+    overall = groups["overall"]
     assert (overall["num_people"], overall["num_photos"]) == (2, 6)
 
 
