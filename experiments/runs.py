@@ -141,11 +141,13 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def verification_cells(result: Results) -> list[str]:
     """The values of VERIFICATION, each with its interval over people."""
     measured = result["verification"]
-    return [
-        f"{measured[key]:.3f} ({low:.3f} to {high:.3f})"
-        for key in VERIFICATION.values()
-        for low, high in [measured["intervals"][key]]
-    ]
+    return [with_interval(measured, key) for key in VERIFICATION.values()]
+
+
+def with_interval(verification: Results, key: str) -> str:
+    """One of its values, with its interval over people."""
+    low, high = verification["intervals"][key]
+    return f"{verification[key]:.3f} ({low:.3f} to {high:.3f})"
 
 
 def with_range(values: Sequence[float], digits: int = 4) -> str:

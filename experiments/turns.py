@@ -78,6 +78,13 @@ def take_turns(
     }
 
 
+def in_milliseconds(measured: Mapping[str, Any], spec: str) -> str:
+    """What `take_turns` measured of a side: the median, and its rounds' range."""
+    per_round = [1000 * statistics.median(seconds) for seconds in measured["rounds"]]
+    low, high = min(per_round), max(per_round)
+    return f"{1000 * measured['seconds']:{spec}} ({low:{spec}} to {high:{spec}})"
+
+
 def serve(
     act: Act, questions: Mapping[str, Callable[[], Answer]] | None = None
 ) -> None:

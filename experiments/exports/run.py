@@ -10,7 +10,6 @@ LFW's view 1 test, who were never trained on. Writes results.json and table.md.
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from cl_facenet.dataset import open_lfw
 from cl_facenet.user_cache import default_cache_dir
 from experiments import runs
 from experiments.exports import worker
-from experiments.turns import Worker, take_turns
+from experiments.turns import Worker, in_milliseconds, take_turns
 
 HERE = Path(__file__).parent
 MODEL = "nn4_small2_lfw"
@@ -134,7 +133,7 @@ def table(results: dict[str, Any]) -> str:
                 f"{max(one['max_difference'] for one in own):.1e}".replace(
                     "0.0e+00", "0"
                 ),
-                *map(_milliseconds, own),
+                *(in_milliseconds(one, ".1f") for one in own),
                 f"{max(one['peak_bytes'] for one in own) / 2**20:.0f}",
                 ", ".join(m for m, there in own[0]["imports"].items() if there)
                 or "none",
@@ -143,11 +142,6 @@ def table(results: dict[str, Any]) -> str:
     head = ["", "MB on disk", "largest difference"]
     head += [f"{batch} photo{'s' * (batch > 1)}, ms" for batch in BATCHES]
     return runs.markdown([*head, "peak MiB", "of JAX and Flax"], rows)
-
-
-def _milliseconds(own: dict[str, Any]) -> str:
-    per_round = [1000 * statistics.median(seconds) for seconds in own["rounds"]]
-    return f"{1000 * own['seconds']:.1f} ({min(per_round):.1f} to {max(per_round):.1f})"
 
 
 def main() -> None:

@@ -9,14 +9,13 @@ Writes results.json and table.md.
 
 import argparse
 import os
-import statistics
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from experiments import runs
 from experiments.gallery import worker
-from experiments.turns import Worker, take_turns
+from experiments.turns import Worker, in_milliseconds, take_turns
 
 HERE = Path(__file__).parent
 SIZES, PROBES = (10_000, 100_000, 1_000_000), (1, 64)
@@ -58,18 +57,14 @@ def table(results: dict[str, Any]) -> str:
     """A row a side, a column a size and number of probes."""
     rows = []
     for side, title in TITLES.items():
-        cells = [_cell(measured.get(side)) for measured in results.values()]
+        cells = [
+            in_milliseconds(measured[side], ".3g") if side in measured else ""
+            for measured in results.values()
+        ]
         there = [measured[side] for measured in results.values() if side in measured]
         rows.append([title, *cells, f"{there[-1]['peak_bytes'] / 2**30:.1f}"])
     head = [f"{key}, ms" for key in results]
     return runs.markdown(["", *head, "peak GiB"], rows)
-
-
-def _cell(own: dict[str, Any] | None) -> str:
-    if own is None:
-        return ""
-    per_round = [1000 * statistics.median(seconds) for seconds in own["rounds"]]
-    return f"{1000 * own['seconds']:.3g} ({min(per_round):.3g} to {max(per_round):.3g})"
 
 
 def main() -> None:

@@ -47,18 +47,13 @@ def row(name: str, trial: dict[str, Any]) -> list[str]:
         name,
         f"{trial['num_photos']:,}",
         f"{trial['minutes']:.0f}",
-        _with_interval(tune, "auc"),
+        runs.with_interval(tune, "auc"),
         f"{tune['eer']:.3f}",
         f"{tune['tar_at_far']['0.001']:.3f}",
-        _with_interval(view1, "accuracy_mean"),
-        _with_interval(view1, "auc"),
+        runs.with_interval(view1, "accuracy_mean"),
+        runs.with_interval(view1, "auc"),
         trial["about"]["commit"],
     ]
-
-
-def _with_interval(verification: dict[str, Any], key: str) -> str:
-    low, high = verification["intervals"][key]
-    return f"{verification[key]:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _batch_size(workdir: Path) -> int:
