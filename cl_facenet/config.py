@@ -45,8 +45,8 @@ def base(data: str = "orl") -> ConfigDict:
             "data": {
                 "name": data if named else "folder",
                 "path": "" if named else data,  # of the folder
-                # How photos are made square: none, dlib or dlib5. None: of prepared
-                # data, as they were; of other data, none.
+                # How photos are made square: none, dlib, dlib5 or dlib5_head. None: of
+                # prepared data, as they were; of other data, none.
                 "align": placeholder(str),
                 "image_size": 96,  # pixels a side
                 "num_classes": placeholder(int),  # people trained on; None: as found

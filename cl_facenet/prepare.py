@@ -203,7 +203,7 @@ def _parser() -> argparse.ArgumentParser:
             choices=ALIGN,
             default="none",
             help="none: the central square (default); dlib: OpenFace's eyes and nose; "
-            "dlib5: ArcFace's five points",
+            "dlib5: ArcFace's five points; dlib5_head: these, with hair and chin",
         )
         kind.add_argument(
             "--image-size",

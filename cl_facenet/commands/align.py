@@ -18,10 +18,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", type=Path, help="folder to be made")
     parser.add_argument(
         "--align",
-        choices=("dlib", "dlib5", "none"),
+        choices=("dlib", "dlib5", "dlib5_head", "none"),
         default="dlib",
         help="dlib: OpenFace's eyes and nose (default); dlib5: ArcFace's five points; "
-        "none: the central square",
+        "dlib5_head: these, with hair and chin; none: the central square",
     )
     parser.add_argument("--image-size", type=int, default=96, help="pixels a side")
     add_skip_unreadable(parser)

@@ -8,6 +8,8 @@ from PIL import Image
 
 # A photo is shrunk first where the warp would step over more of its pixels than this.
 _MAX_STEP = 1.5
+# Of dlib's 68: eyes, tip of the nose and corners of the mouth.
+_FIVE_POINTS = (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,))
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,16 @@ def arcface_template(size: int) -> np.ndarray:
     return size / 112 * points + 0.5
 
 
+def head_template(size: int) -> np.ndarray:
+    """ArcFace's points, [5, 2], drawn together until hair and chin are in the square.
+
+    To three quarters of the size about a point between the eyes and the nose's tip: of
+    our own choosing.
+    """
+    middle = size * np.array([0.5, 0.45])
+    return middle + 0.75 * (size / 112 * (arcface_template(112) - 0.5) - middle) + 0.5
+
+
 ALIGNMENTS = {
     "dlib": Alignment(
         "outer eyes and nose, affine (OpenFace)",
@@ -82,8 +94,14 @@ ALIGNMENTS = {
     ),
     "dlib5": Alignment(
         "eyes, nose and mouth, similarity (ArcFace)",
-        (tuple(range(36, 42)), tuple(range(42, 48)), (30,), (48,), (54,)),
+        _FIVE_POINTS,
         arcface_template,
+        similarity,
+    ),
+    "dlib5_head": Alignment(
+        "eyes, nose and mouth, similarity, with hair and chin",
+        _FIVE_POINTS,
+        head_template,
         similarity,
     ),
 }

@@ -28,8 +28,8 @@ class Preprocessing:
     """From an RGB photo to a square of `image_size` pixels.
 
     `align` is "none" (the central square, resized), "dlib" (the outer corners of the
-    eyes and the nose go where OpenFace has them) or "dlib5" (eyes, nose and mouth go
-    where ArcFace has them).
+    eyes and the nose go where OpenFace has them), "dlib5" (eyes, nose and mouth go
+    where ArcFace has them) or "dlib5_head" (the same, farther off: with hair and chin).
 
     Raises:
       InputError: when made with another value.

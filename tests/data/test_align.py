@@ -11,6 +11,7 @@ from cl_facenet.data.align import (
     affine,
     align,
     arcface_template,
+    head_template,
     openface_template,
     similarity,
 )
@@ -35,6 +36,17 @@ def test_templates_are_those_of_the_papers_code():
     np.testing.assert_allclose(arcface_template(224) - 0.5, 2 * at_112)
     np.testing.assert_allclose(arcface_template(128) - 0.5, at_112 + np.array([8, 0]))
     np.testing.assert_allclose(arcface_template(96) - 0.5, at_112 * 96 / 112)
+
+
+@pytest.mark.parametrize("size", [96, 112, 128])
+def test_a_head_is_a_face_seen_from_farther_off(size):
+    face, head = arcface_template(112) * size / 112, head_template(size)
+    np.testing.assert_allclose(
+        similarity(face, head)[:, :2], 0.75 * np.eye(2), atol=1e-9
+    )
+    eyes, chin = head[:2, 1].mean(), head[3:, 1].mean() + (head[3, 1] - head[2, 1])
+    assert eyes > 0.45 * size  # as much as there is of hair above them
+    assert chin < 0.95 * size
 
 
 @given(st.lists(coordinates, min_size=6, max_size=6))
