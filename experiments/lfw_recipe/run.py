@@ -28,11 +28,13 @@ HEAD = [
 def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]:
     """Trains one, scores it on the people to tune on, and once on view 1's test."""
     (result,) = runs.train_all(directory, {name: TRIALS[name]}).values()
+    num_photos = result["step"] * _batch_size(Path(result["workdir"]))
     return {
         "flags": shlex.join(TRIALS[name]),
         "about": about,
-        "minutes": result["minutes"],
-        "num_photos": result["step"] * _batch_size(Path(result["workdir"])),
+        # At the median speed: a search may be halted for a while, and go on.
+        "minutes": num_photos / result["photos_per_second"] / 60,
+        "num_photos": num_photos,
         "train_loss": result["metrics"][-1]["train/loss"],
         "center_gradient_share": result["metrics"][-1]["train/center_gradient_share"],
         "tune": result["verification"],

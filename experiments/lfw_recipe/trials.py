@@ -23,18 +23,20 @@ def flags(*changes: str, min_photos: int = 2) -> tuple[str, ...]:
     )
 
 
+HEAD = "data.align=dlib5_head"
 GEOMETRY = ("data.augment.rotate=10.0", "data.augment.zoom=0.1")
 TRIALS = {
     "base": flags(),
-    "lambda 0": flags("center.weight=0.0"),
-    "lambda 1": flags("center.weight=1.0"),
-    "lambda 10": flags("center.weight=10.0"),
-    "everybody, also of one photo": flags(min_photos=1),
-    "turn and zoom": flags(*GEOMETRY),
-    "grey 0.2": flags("data.augment.grey=0.2"),
-    "4 photos a person": flags("data.photos_per_person=4"),
-    "margin 0.2": flags("loss.margin=0.2"),
-    "scale 30": flags("model.logit_scale=30.0"),
-    "average of weights": flags("optimizer.average_decay=0.995"),
-    "dropout 0.3": flags("model.dropout=0.3"),
+    "head": flags(HEAD),
+    "head, everybody": flags(HEAD, min_photos=1),
+    "head, lambda 0": flags(HEAD, "center.weight=0.0"),
+    "head, lambda 1": flags(HEAD, "center.weight=1.0"),
+    "head, lambda 10": flags(HEAD, "center.weight=10.0"),
+    "head, turn and zoom": flags(HEAD, *GEOMETRY),
+    "head, grey 0.2": flags(HEAD, "data.augment.grey=0.2"),
+    "head, 4 photos a person": flags(HEAD, "data.photos_per_person=4"),
+    "head, margin 0.2": flags(HEAD, "loss.margin=0.2"),
+    "head, scale 30": flags(HEAD, "model.logit_scale=30.0"),
+    "head, average of weights": flags(HEAD, "optimizer.average_decay=0.995"),
+    "head, dropout 0.3": flags(HEAD, "model.dropout=0.3"),
 }
