@@ -58,8 +58,9 @@ def score(workdir: Path, thresholds: Mapping[str, float]) -> dict[str, Any]:
         of the same recipe where it did.
     """
     config = ConfigDict(read_config(workdir))
-    records, split = build_data(config)
     embedder = cl_facenet.load(workdir)
+    config.data.align = embedder.preprocessing.align  # LFW may lie there in several
+    records, split = build_data(config)
     tested = view1_pairs(read_protocol_files(records.directory), records.names())
     tuned_on = config.data.lfw.protocol == "view1_tune"
     rows = [split.train_indices, split.unseen_indices, tested.rows.ravel()]

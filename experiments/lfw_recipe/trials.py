@@ -26,7 +26,7 @@ def flags(*changes: str, min_photos: int = 2) -> tuple[str, ...]:
 HEAD = "data.align=dlib5_head"
 GEOMETRY = ("data.augment.rotate=10.0", "data.augment.zoom=0.1")
 TRIALS = {
-    "base": flags(),
+    "base": flags("data.align=dlib"),
     "head": flags(HEAD),
     "head, everybody": flags(HEAD, min_photos=1),
     "head, lambda 0": flags(HEAD, "center.weight=0.0"),
