@@ -18,6 +18,7 @@ import cl_facenet
 from cl_facenet.data.lfw import read_protocol_files
 from cl_facenet.data.lfw_splits import view1_pairs
 from cl_facenet.data.pairs import Pairs
+from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data
 from cl_facenet.embedder import Embedder
@@ -70,7 +71,7 @@ def score(workdir: Path, thresholds: Mapping[str, float]) -> dict[str, Any]:
     for crop, mirrored in CROPS.items():
         vectors = np.empty(shape, np.float32)
         for chunk in np.array_split(needed, 1 + len(needed) // 512):
-            vectors[chunk] = _embed(embedder, records.images(chunk), mirrored=mirrored)
+            vectors[chunk] = _embed(embedder, records, chunk, mirrored=mirrored)
         for fitted, fit in FITS.items():
             way = crop + fitted
             ours = np.empty_like(vectors)
@@ -80,10 +81,15 @@ def score(workdir: Path, thresholds: Mapping[str, float]) -> dict[str, Any]:
     return scores
 
 
-def _embed(embedder: Embedder, images: np.ndarray, *, mirrored: bool) -> np.ndarray:
+def _embed(
+    embedder: Embedder, records: Records, rows: np.ndarray, *, mirrored: bool
+) -> np.ndarray:
     """The vectors of photos [n, D]; of the sum with the mirror image's, if so."""
-    vectors = embedder(images)
-    return unit(vectors + embedder(images[:, :, ::-1])) if mirrored else vectors
+    images, how = records.images(rows), records.metadata["preprocessing"]
+    vectors = embedder(images, prepared_as=how)
+    if not mirrored:
+        return vectors
+    return unit(vectors + embedder(images[:, :, ::-1], prepared_as=how))
 
 
 def _threshold(vectors: np.ndarray, split: Split) -> float:
