@@ -7,13 +7,14 @@ import numpy as np
 
 from cl_facenet.data.lfw import names_with_a, read_protocol_files
 from cl_facenet.data.lfw_lists import PairList, read_pairs, read_people
-from cl_facenet.data.pairs import Pairs, all_pairs, assign_folds, listed_pairs
+from cl_facenet.data.pairs import Pairs, assign_folds, drawn_pairs, listed_pairs
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split, split_by_names
 
 Files = Mapping[str, bytes]  # the protocol files by name
 _FOLDS_OF_VIEW1 = 0  # the seed of their drawing: view 1 has none of its own
 _TUNED_ON = 0  # the seed of who is
+_PAIRS_OF_A_PERSON = 5  # at most, to tune on
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ def lfw_split(
     """Who is trained on and which pairs are scored, by one of PROTOCOLS.
 
     view1: the people of peopleDevTrain.txt, and the pairs of pairsDevTest.txt.
-    view1_tune: four fifths of the former, and all pairs of the others, for choosing
-    between recipes; the same people whatever the seed.
+    view1_tune: four fifths of the former, and pairs of the others as `drawn_pairs` has
+    them, for choosing between recipes; the same ones whatever the seed.
     sets_1_to_5: half of view 2, the people of five sets and the pairs of folds 6 to 10;
     sets_6_to_10: the other half. a: the people whose names begin with A, which the
     Deeplearning4j tutorial's loader offers as a subset. all: everyone. The last two
@@ -110,13 +111,14 @@ def _view1_tune(files: Files, people: Sequence[str]) -> _Plan:
     drawn = sorted(_view1(files, people).train)
     np.random.default_rng(_TUNED_ON).shuffle(drawn)
     fifth = len(drawn) // 5
-    return _Plan(drawn[fifth:], drawn[:fifth], lambda _, names: _pairs_of_all(names))
+    return _Plan(drawn[fifth:], drawn[:fifth], lambda _, names: _drawn_pairs(names))
 
 
-def _pairs_of_all(names: Sequence[str]) -> Pairs:
-    """Every pair of photos "NAME/NAME_0001.jpg"."""
+def _drawn_pairs(names: Sequence[str]) -> Pairs:
+    """Pairs of photos "NAME/NAME_0001.jpg"."""
     people = [name.partition("/")[0] for name in names]
-    return all_pairs(np.unique(people, return_inverse=True)[1], seed=_TUNED_ON)
+    labels = np.unique(people, return_inverse=True)[1]
+    return drawn_pairs(labels, most=_PAIRS_OF_A_PERSON, seed=_TUNED_ON)
 
 
 def _sets_1_to_5(files: Files, people: Sequence[str]) -> _Plan:

@@ -9,6 +9,7 @@ from cl_facenet.data.pairs import (
     all_pairs,
     assign_folds,
     check_unseen,
+    drawn_pairs,
     listed_pairs,
     seen,
 )
@@ -29,6 +30,41 @@ def test_all_pairs():
     left, right = np.array([5, 3, 5, 3, 5])[pairs.rows.T]
     assert pairs.same.tolist() == (left == right).tolist()
     assert sorted(pairs.folds) == list(range(10))
+
+
+@given(
+    counts=st.lists(st.integers(1, 12), min_size=5, max_size=9), most=st.integers(1, 9)
+)
+def test_nobody_rules_the_drawn_pairs(counts, most):
+    labels = np.random.default_rng(0).permutation(
+        np.repeat(7 * np.arange(len(counts)), counts)
+    )
+    expected = [min(most, n * (n - 1) // 2) for n in counts]
+    if sum(expected) < 5:  # ten folds take ten pairs
+        return
+    pairs = drawn_pairs(labels, most=most, seed=1)
+    left, right = labels[pairs.rows.T]
+    np.testing.assert_array_equal(pairs.same, left == right)
+    of = np.bincount(left[pairs.same] // 7, minlength=len(counts))
+    np.testing.assert_array_equal(of, expected)
+    same = pairs.rows[pairs.same]
+    assert len(np.unique(np.sort(same, 1), axis=0)) == len(same) == sum(expected)
+    assert (same[:, 0] != same[:, 1]).all()
+    assert np.count_nonzero(~pairs.same) == len(same)
+    assert set(pairs.folds) == set(range(10))
+
+
+def test_drawn_different_pairs_are_of_people_not_of_photos():
+    labels = np.repeat(np.arange(21), [400] + [3] * 20)
+    pairs = drawn_pairs(labels, most=60, seed=0)
+    people = labels[pairs.rows[~pairs.same]]
+    shares = np.bincount(people.ravel(), minlength=21) / people.size
+    assert abs(shares[0] - 1 / 21) < 0.05
+
+
+def test_of_one_person_no_different_pair_can_be_drawn():
+    with pytest.raises(InputError, match="two people or more"):
+        drawn_pairs(np.zeros(20, int), most=3, seed=0)
 
 
 @pytest.mark.parametrize(("num_same", "num_different"), [(30, 70), (7, 6), (1, 12)])
