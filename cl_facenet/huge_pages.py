@@ -1,12 +1,21 @@
-"""Memory in pages of 2 MiB, for training on a CPU under Linux."""
+"""Memory in pages of 2 MiB that stays, for training on a CPU under Linux."""
 
 import os
 import platform
 import sys
 from pathlib import Path
 
-# What a process has to be started with: glibc's allocator then asks for them.
-ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+# What a process has to be started with: glibc's allocator then asks for huge pages, and
+# what a step has freed is the next one's. Otherwise it goes back to the system, which
+# clears it before it gives it out again, and after a pause has to look for it.
+_TUNABLES = {
+    "hugetlb": 1,
+    "mmap_max": 0,  # nothing by itself: all on the heap,
+    "trim_threshold": 2**33,  # of which so much may lie free
+}
+ENVIRONMENT = {
+    "GLIBC_TUNABLES": ":".join(f"glibc.malloc.{k}={v}" for k, v in _TUNABLES.items())
+}
 
 _KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 

@@ -8,7 +8,10 @@ import pytest
 
 from cl_facenet import huge_pages
 
-HUGE = "glibc.malloc.hugetlb=1"
+HUGE = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:"
+    "glibc.malloc.trim_threshold=8589934592"
+)
 PROGRAM = """
 import os, sys
 from pathlib import Path
