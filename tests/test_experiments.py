@@ -11,11 +11,14 @@ from ml_collections import config_flags
 from cl_facenet.center_rules import RULES
 from cl_facenet.config import resolve, validate
 from cl_facenet.data.group_table import read_group_table
+from cl_facenet.data.pairs import drawn_pairs
 from experiments.center_rules.run import DIMS, WEIGHTS
 from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
 from experiments.groups import attributes
+from experiments.lfw_recipe import scores
+from experiments.lfw_recipe.scores import unit, whitened
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
@@ -73,3 +76,31 @@ def test_groups_of_photos_are_a_table_that_evaluate_takes(tmp_path):
     for key, called in attributes.THIRDS.items():
         assert cuts[key] == pytest.approx([8 / 3, 16 / 3])
         assert list(table.groupings[key].values()) == np.repeat(called, 3).tolist()
+
+
+def test_view_1_is_scored_by_a_threshold_that_it_had_no_part_in():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(40), 3)
+    vectors = unit(rng.normal(size=(40, 8))[labels] + rng.normal(0, 0.7, (120, 8)))
+    verification = scores.verify_all(
+        vectors, drawn_pairs(labels, most=3, seed=0), labels
+    )
+    own = verification.threshold
+    best = np.mean((verification.distances < own) == verification.same)
+    scored = {
+        threshold: scores.by_threshold(verification, labels, threshold)
+        for threshold in (own, 0.5 * own, 4.1)
+    }
+    assert scored[own]["accuracy_mean"] == best
+    assert scored[0.5 * own]["accuracy_mean"] < best
+    assert scored[4.1]["accuracy_mean"] == 0.5  # everybody is the same person
+    low, high = scored[own]["intervals"]["accuracy_mean"]
+    assert low < best < high
+
+
+def test_whitened_vectors_are_of_length_1_and_alike_in_every_direction():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(2000, 4)) * [9, 3, 1, 0.1] + 5
+    white = whitened(vectors)(vectors)
+    np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(4 * np.cov(white.T), np.eye(4), atol=0.15)

@@ -79,13 +79,13 @@ def score(workdir: Path, thresholds: Mapping[str, float]) -> dict[str, Any]:
             way = crop + fitted
             ours = np.empty_like(vectors)
             ours[needed] = fit(vectors[split.train_indices])(vectors[needed])
-            tune = _verify(ours, tuning, records.labels) if tuning else None
+            tune = verify_all(ours, tuning, records.labels) if tuning else None
             threshold = tune.threshold if tune else thresholds[way]
-            view1 = _verify(ours, tested, records.labels)
+            view1 = verify_all(ours, tested, records.labels)
             scores[way] = {
                 "tune": tune and tune.summary(),
                 "view1": view1.summary(),
-                "by_threshold": _by_threshold(view1, records.labels, threshold),
+                "by_threshold": by_threshold(view1, records.labels, threshold),
             }
     return scores
 
@@ -107,7 +107,8 @@ def _tuning(split: Split) -> Pairs:
     return replace(split.pairs, rows=split.unseen_indices[split.pairs.rows])
 
 
-def _verify(vectors: np.ndarray, pairs: Pairs, labels: np.ndarray) -> Verification:
+def verify_all(vectors: np.ndarray, pairs: Pairs, labels: np.ndarray) -> Verification:
+    """Of vectors [N, D] of photos of people labels [N], pairs among them."""
     return verify(
         squared_distances(vectors, pairs.rows),
         pairs.rows,
@@ -119,7 +120,7 @@ def _verify(vectors: np.ndarray, pairs: Pairs, labels: np.ndarray) -> Verificati
     )
 
 
-def _by_threshold(
+def by_threshold(
     verification: Verification, labels: np.ndarray, threshold: float
 ) -> dict[str, Any]:
     """The accuracy over all pairs by a threshold that they had no part in."""
