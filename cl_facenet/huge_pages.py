@@ -23,9 +23,9 @@ _KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 def restart_with_huge_pages() -> None:
     """Has this process begin again, its C library asking for huge pages; only once.
 
-    A step's arrays are mapped afresh every time, and 4 KiB at a time that takes a
-    seventh of it (experiments/speed/README.md). The library reads its settings before
-    anything else runs, so that a process cannot change its own. Whoever has set
+    Without, a step's arrays are mapped afresh every time, and 4 KiB at a time that
+    takes a seventh of it (experiments/speed/README.md). The library reads its settings
+    before anything else runs, so that a process cannot change its own. Whoever has set
     GLIBC_TUNABLES is left alone, and so are systems where there is nothing to ask for.
     """
     if (

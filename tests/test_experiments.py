@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from absl import flags
 from ml_collections import config_flags
+from sklearn.preprocessing import normalize
 
 from cl_facenet.center_rules import RULES
 from cl_facenet.config import resolve, validate
@@ -18,7 +19,7 @@ from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
 from experiments.groups import attributes
 from experiments.lfw_recipe import scores
-from experiments.lfw_recipe.scores import unit, whitened
+from experiments.lfw_recipe.scores import whitened
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
@@ -81,7 +82,7 @@ def test_groups_of_photos_are_a_table_that_evaluate_takes(tmp_path):
 def test_view_1_is_scored_by_a_threshold_that_it_had_no_part_in():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(40), 3)
-    vectors = unit(rng.normal(size=(40, 8))[labels] + rng.normal(0, 0.7, (120, 8)))
+    vectors = normalize(rng.normal(size=(40, 8))[labels] + rng.normal(0, 0.7, (120, 8)))
     verification = scores.verify_all(
         vectors, drawn_pairs(labels, most=3, seed=0), labels
     )

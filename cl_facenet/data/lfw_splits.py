@@ -13,7 +13,7 @@ from cl_facenet.data.splits import Split, split_by_names
 
 Files = Mapping[str, bytes]  # the protocol files by name
 _FOLDS_OF_VIEW1 = 0  # the seed of their drawing: view 1 has none of its own
-_TUNED_ON = 0  # the seed of who is
+_TUNED_ON = 0  # the seed of who is, and by which pairs
 _PAIRS_OF_A_PERSON = 5  # at most, to tune on
 
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cl_facenet.workdir import read_config
 from experiments import runs
 from experiments.lfw_recipe.scores import CROPS, score
 from experiments.lfw_recipe.trials import TRIALS
@@ -27,7 +28,8 @@ HEAD = [
 def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]:
     """Trains one, scores it on the people to tune on, and once on view 1's test."""
     (result,) = runs.train_all(directory, {name: TRIALS[name]}).values()
-    num_photos = result["step"] * _batch_size(Path(result["workdir"]))
+    workdir = Path(result["workdir"])
+    num_photos = result["step"] * read_config(workdir)["batch_size"]
     return {
         "flags": shlex.join(TRIALS[name]),
         "about": about,
@@ -36,7 +38,7 @@ def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]
         "num_photos": num_photos,
         "train_loss": result["metrics"][-1]["train/loss"],
         "center_gradient_share": result["metrics"][-1]["train/center_gradient_share"],
-        "scores": score(Path(result["workdir"]), {}),
+        "scores": score(workdir),
     }
 
 
@@ -59,11 +61,6 @@ def row(name: str, trial: dict[str, Any]) -> list[str]:
 def tuned(trial: dict[str, Any]) -> float:
     """What trials are ordered by: the AUC on the people to tune on."""
     return float(trial["scores"]["one crop"]["tune"]["auc"])
-
-
-def _batch_size(workdir: Path) -> int:
-    config = json.loads((workdir / "config.json").read_text())
-    return int(config["batch_size"])
 
 
 def main() -> None:

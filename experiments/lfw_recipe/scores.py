@@ -1,7 +1,7 @@
-"""A training scored on view 1, its vectors used in several ways.
+"""A training on view1_tune scored on view 1, its vectors used in several ways.
 
-Thresholds are the best ones for people of the training half whom it left out
-(view1_tune), never for the pairs that are scored.
+Thresholds are the best ones for the people of the training half whom it left out,
+never for the pairs that are scored.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import normalize
 
 import cl_facenet
 from cl_facenet.data.lfw import read_protocol_files
@@ -33,11 +34,6 @@ from cl_facenet.workdir import read_config
 Fit = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
 
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Each of length 1."""
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
 def as_they_are(_: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """No change."""
     return lambda vectors: vectors
@@ -46,7 +42,7 @@ def as_they_are(_: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 def whitened(trained: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """By principal components, each with the same variance, and unit vectors again."""
     pca = PCA(whiten=True).fit(trained)
-    return lambda vectors: unit(pca.transform(vectors))
+    return lambda vectors: normalize(pca.transform(vectors))
 
 
 # Ways to use a network's vectors: for one photo, for it and its mirror image.
@@ -54,19 +50,14 @@ FITS: Mapping[str, Fit] = {"": as_they_are, ", whitened": whitened}
 CROPS = {"one crop": False, "with its mirror image": True}
 
 
-def score(workdir: Path, thresholds: Mapping[str, float]) -> dict[str, Any]:
-    """What each way gets on the people to tune on and on view 1, of one training.
-
-    Args:
-      thresholds: of each way where the training left nobody out to find them by: those
-        of the same recipe where it did.
-    """
+def score(workdir: Path) -> dict[str, Any]:
+    """What each way gets on the people to tune on and on view 1, of one training."""
     config = ConfigDict(read_config(workdir))
     embedder = cl_facenet.load(workdir)
     config.data.align = embedder.preprocessing.align  # LFW may lie there in several
     records, split = build_data(config)
     tested = view1_pairs(read_protocol_files(records.directory), records.names())
-    tuning = _tuning(split) if config.data.lfw.protocol == "view1_tune" else None
+    tuning = _tuning(split)
     rows = [split.train_indices, split.unseen_indices, tested.rows.ravel()]
     needed = np.unique(np.concatenate(rows))
     shape = len(records.labels), config.model.embedding_size
@@ -76,16 +67,14 @@ def score(workdir: Path, thresholds: Mapping[str, float]) -> dict[str, Any]:
         for chunk in np.array_split(needed, 1 + len(needed) // 512):
             vectors[chunk] = _embed(embedder, records, chunk, mirrored=mirrored)
         for fitted, fit in FITS.items():
-            way = crop + fitted
             ours = np.empty_like(vectors)
             ours[needed] = fit(vectors[split.train_indices])(vectors[needed])
-            tune = verify_all(ours, tuning, records.labels) if tuning else None
-            threshold = tune.threshold if tune else thresholds[way]
+            tune = verify_all(ours, tuning, records.labels)
             view1 = verify_all(ours, tested, records.labels)
-            scores[way] = {
-                "tune": tune and tune.summary(),
+            scores[crop + fitted] = {
+                "tune": tune.summary(),
                 "view1": view1.summary(),
-                "by_threshold": by_threshold(view1, records.labels, threshold),
+                "by_threshold": by_threshold(view1, records.labels, tune.threshold),
             }
     return scores
 
@@ -98,7 +87,7 @@ def _embed(
     vectors = embedder(images, prepared_as=how)
     if not mirrored:
         return vectors
-    return unit(vectors + embedder(images[:, :, ::-1], prepared_as=how))
+    return normalize(vectors + embedder(images[:, :, ::-1], prepared_as=how))
 
 
 def _tuning(split: Split) -> Pairs:
