@@ -11,6 +11,7 @@ import pypdfium2
 from PIL import Image
 from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -161,10 +162,7 @@ class Sheet:
 
 def print_sheets(chromium, path):
     """The page at `path` on A4."""
-    chromium.get(path.as_uri())
-    paper = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
-    content = chromium.execute_cdp_cmd("Page.printToPDF", paper)["data"]
-    with pypdfium2.PdfDocument(base64.b64decode(content)) as document:
+    with pypdfium2.PdfDocument(print_pdf(chromium, path)) as document:
         return [
             Sheet(
                 page.render(rev_byteorder=True).to_numpy()[..., :3],
@@ -173,6 +171,24 @@ def print_sheets(chromium, path):
             )
             for page in document
         ]
+
+
+def print_pdf(chromium, path, attempts=4):
+    """The page's PDF; asked for again where a busy machine keeps Chromium from it.
+
+    Its printing is a process of its own, and one that is too slow to answer is given up
+    with "Printing failed", whatever the page.
+    """
+    paper = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
+    for left in reversed(range(attempts)):
+        chromium.get(path.as_uri())
+        try:
+            printed = chromium.execute_cdp_cmd("Page.printToPDF", paper)
+        except WebDriverException as error:
+            if not left or "Printing failed" not in str(error):
+                raise
+        else:
+            return base64.b64decode(printed["data"])
 
 
 def check_print(sheets, num_images):
