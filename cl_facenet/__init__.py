@@ -7,6 +7,7 @@ vectors = embedder(photos)
 import os
 from typing import TYPE_CHECKING
 
+from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.params import drop_head
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def load(path: str | os.PathLike[str]) -> "Embedder":
       InputError: it is none of these, or what is in it cannot be read.
     """
     # Imported here, so that importing the package does not wait for Flax.
-    from cl_facenet.loading import load as load_embedder
+    with no_garbage_collection():
+        from cl_facenet.loading import load as load_embedder
 
     return load_embedder(path)

@@ -10,11 +10,11 @@ import optax
 from ml_collections import ConfigDict
 
 from cl_facenet.center_rules import RULES
-from cl_facenet.compiling import no_garbage_collection
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
+from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.losses import LOSSES
 from cl_facenet.losses.class_sampling import number_sampled
 from cl_facenet.memory import check_room, state_bytes, step_bytes
@@ -107,10 +107,10 @@ def build_start(
     tx: optax.GradientTransformation,
     layout: Layout = ONE_DEVICE,
 ) -> Start:
-    """The state at step 0 and the compiled step, made at the same time.
+    """The state at step 0 and the compiled step.
 
-    One core compiles what makes the state while the other traces the step, which is
-    Python's work.
+    The state is made while the step, once traced, compiles. Two functions traced at the
+    same time would only wait for each other: tracing is Python's work.
 
     Raises:
       InputError: they take more memory than a device has.
@@ -126,11 +126,12 @@ def build_start(
         state_like = abstract_state(create, layout)
         needed = state_bytes(state_like)
         check_room(needed, device)
-        creating = beside.submit(create)
         batch_like = abstract_batch(room, size, layout)
-        program = train_step.lower(state_like, batch_like).compile()
+        compiling = beside.submit(train_step.lower(state_like, batch_like).compile)
+        state = create()
+        program = compiling.result()
     needed |= step_bytes(program, *logits_shape(config, model, layout))
-    return Start(creating.result(), program, check_room(needed, device))
+    return Start(state, program, check_room(needed, device))
 
 
 def logits_shape(config: ConfigDict, model: FaceNet, layout: Layout) -> tuple[int, int]:

@@ -1,10 +1,8 @@
 """How programs are compiled, where they are kept, and what compiling leaves behind."""
 
 import ctypes
-import gc
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -45,21 +43,6 @@ def keep_programs() -> None:
         directory = default_cache_dir() / "compiled"
         config.update("jax_compilation_cache_dir", str(directory))
         compilation_cache.reset_cache()  # JAX looks only once whether it has one
-
-
-@contextmanager
-def no_garbage_collection() -> Iterator[None]:
-    """For tracing, a sixth of whose time would go by in looking for garbage.
-
-    Objects stay alive until their last reference goes; only cycles wait.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def release_memory() -> None:

@@ -10,11 +10,12 @@ import jax
 import numpy as np
 from PIL import Image
 
-from cl_facenet.compiling import jit, no_garbage_collection
+from cl_facenet.compiling import jit
 from cl_facenet.data.photos import PhotoLike, open_photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
 from cl_facenet.errors import InputError
 from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
+from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range

@@ -21,7 +21,7 @@ from cl_facenet.evaluation.calibration import calibrate_people
 from cl_facenet.evaluation.classification import Classification, classify
 from cl_facenet.evaluation.embedding_map import MAX_PEOPLE, EmbeddingMap
 from cl_facenet.evaluation.identification import Identification, enrol, identify
-from cl_facenet.evaluation.published import Curve, read_curve
+from cl_facenet.evaluation.published import read_curves
 from cl_facenet.evaluation.report import write_report
 from cl_facenet.evaluation.verification import (
     Verification,
@@ -46,7 +46,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     workdirs.check_config(workdir, config.to_dict())
     records, split = build_data(config)
     check_data(read_data(workdir / "checkpoints"), records)
-    published = read_published(config)
+    published = read_curves(config.report.published_roc)
     model = build_model(config, len(split.train_people))
     like = abstract_variables(model, config.data.image_size)
     centers = jax.ShapeDtypeStruct(
@@ -101,15 +101,6 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     )
     workdirs.write_json(workdir / "results.json", results)
     return results
-
-
-def read_published(config: ConfigDict) -> list[Curve]:
-    """The published curves that the config names, to be drawn beside the ROC.
-
-    Raises:
-      InputError: a file that cannot be read as one.
-    """
-    return [read_curve(Path(path).expanduser()) for path in config.report.published_roc]
 
 
 def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:

@@ -9,12 +9,9 @@ from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from cl_facenet.config import resolve, validate
 from cl_facenet.errors import InputError, UsageError, reason_of
+from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.huge_pages import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -42,7 +39,9 @@ def main(argv: Sequence[str]) -> int:
     # Orbax logs, with its whole traceback, what it also raises.
     logging.set_verbosity(logging.FATAL)
     try:
-        config = _parse(argv)
+        with no_garbage_collection():
+            config = _parse(argv)  # runs the config file, which imports JAX
+            from cl_facenet.config import resolve, validate
         resolve(config)
         validate(config)
         {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](
@@ -102,12 +101,14 @@ def _workdir(config: ConfigDict) -> Path:
     return Path("runs") / f"{name}-{data}"
 
 
-# The modes import what they need themselves: bad flags shall not wait for it.
+# The modes import what they need themselves: neither bad flags nor the process that
+# begins again shall wait for it.
 
 
 def _train(config: ConfigDict) -> None:
-    from cl_facenet.processes import join_cluster, join_hosts
-    from cl_facenet.train import train
+    with no_garbage_collection():
+        from cl_facenet.processes import join_cluster, join_hosts
+        from cl_facenet.train import train
 
     if _CLUSTER.value:
         join_cluster()
@@ -126,6 +127,8 @@ def _evaluate(config: ConfigDict) -> None:
 
 
 def _summary(config: ConfigDict) -> None:
+    from rich.console import Console
+
     from cl_facenet.build import build_model
     from cl_facenet.dataset import build_data
     from cl_facenet.summary import summarize
@@ -138,6 +141,10 @@ def _summary(config: ConfigDict) -> None:
 
 def _show(results: dict[str, Any], workdir: Path) -> None:
     """The short table that a run ends with."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table("", "result", title=escape(f"{workdir} at step {results['step']}"))
     classification, verification = results["classification"], results["verification"]
     identification = results["identification"]

@@ -25,7 +25,7 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data, data_identity
-from cl_facenet.evaluate import evaluate, read_published
+from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.preemption import noticing_preemption
 from cl_facenet.processes import first_alone, is_first, say, wait_for_all
@@ -113,7 +113,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     start = build_start(config, model, tx, layout)
     state, began_from = _begin(config, workdir, start.state, records, split)
     batches = build_batches(config, records, split, layout)
-    read_published(config)  # what would be refused at the end is refused now
+    read_curves(config.report.published_roc)  # what would be refused at the end
     wait_for_all("checked")
     if is_first():  # not before all of the above is right
         workdirs.claim(workdir, config.to_dict(), split.count_photos())
@@ -144,6 +144,9 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
         is_done = loop.run(config, state, data_identity(records))
     if not is_done or not is_first():
         return None
+    # Imported here: what draws and measures is a second that a start need not wait for.
+    from cl_facenet.evaluate import evaluate
+
     return evaluate(config, workdir)
 
 

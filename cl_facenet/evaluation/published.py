@@ -6,6 +6,7 @@ positive rate parted by white space, in either order, in any order of points. Em
 lines and what follows a # say nothing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,15 @@ class Curve:
     name: str  # the file's, without its ending
     fpr: np.ndarray  # float64 [R], ascending
     tpr: np.ndarray  # float64 [R]
+
+
+def read_curves(paths: Iterable[str]) -> list[Curve]:
+    """Reads files of points, as a config names them.
+
+    Raises:
+      InputError: as read_curve.
+    """
+    return [read_curve(Path(path).expanduser()) for path in paths]
 
 
 def read_curve(path: Path) -> Curve:

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
-from cl_facenet.compiling import no_garbage_collection
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.models.compute import DTYPES, Compute
 from cl_facenet.models.ending import Ending, LinearBN
 from cl_facenet.models.face_resnet import FaceResNet
