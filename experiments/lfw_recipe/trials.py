@@ -1,7 +1,8 @@
 """What was tried on the way to a recipe for LFW, each a change to one recipe.
 
-All see as many photos, so that they cost the same, but for those called long. They are trained on four fifths of
-the people of view 1's training half and chosen by the others (view1_tune).
+All see as many photos, so that they cost the same, but for those called long. They are
+trained on four fifths of the people of view 1's training half and chosen by the others
+(view1_tune).
 """
 
 import math
