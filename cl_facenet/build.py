@@ -42,8 +42,7 @@ from cl_facenet.state import (
 
 def count_steps(config: ConfigDict, split: Split) -> int:
     """How many steps a whole training takes."""
-    num_photos = len(split.train_indices)
-    return num_batches(num_photos, config.batch_size, config.num_epochs)
+    return num_batches(split.photos_an_epoch, config.batch_size, config.num_epochs)
 
 
 def build_model(
@@ -178,6 +177,7 @@ def build_batches(
         records,
         split.train_indices,
         split.train_labels,
+        split.composites,
         batch_size=config.batch_size,
         photos_per_person=config.data.photos_per_person,
         num_epochs=config.num_epochs,

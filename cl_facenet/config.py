@@ -57,6 +57,9 @@ def base(data: str = "orl") -> ConfigDict:
                 "max_photos": 0,  # of a person trained on, drawn by seed; 0: all
                 "heldout_share": 0.2,  # of a trained person's photos, to classify
                 "photos_per_person": 0,  # in a batch; 0: shuffled, however many
+                # People made of two that are trained on, who are trained on as well:
+                # how many, and of how many photos each.
+                "composites": {"people": 0, "photos": 4},
                 "num_threads": 2,  # that decode and augment
                 "augment": {
                     "mirror": 0.5,  # probability
@@ -247,6 +250,8 @@ def _validate_data(config: ConfigDict) -> None:
             f"batch_size is {config.batch_size}: make it a multiple of "
             f"data.photos_per_person ({each})"
         )
+    _between(config, "data.composites.people", 0, BIG)
+    _between(config, "data.composites.photos", 1, BIG)
     _between(config, "data.num_threads", 1, BIG)
     _between(config, "data.synthetic.num_people", 1, BIG)
     _between(config, "data.synthetic.photos_per_person", 1, BIG)

@@ -1,10 +1,12 @@
 """From the data section of a config to photos: their records, and who is trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from cl_facenet.data.composites import Composites, draw_composites, face_masks
 from cl_facenet.data.folder import folder_source, read_prepared_as
 from cl_facenet.data.lfw_splits import lfw_split
 from cl_facenet.data.orl import orl_source
@@ -41,6 +43,8 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
             **settings,
         )
     split.check()
+    if data.composites.people:
+        split = replace(split, composites=_draw_composites(config, records, split))
     found = len(split.train_people)
     if data.num_classes not in (None, found):
         raise InputError(
@@ -48,6 +52,18 @@ def build_data(config: ConfigDict) -> tuple[Records, Split]:
             "to train on: leave it out"
         )
     return records, split
+
+
+def _draw_composites(config: ConfigDict, records: Records, split: Split) -> Composites:
+    prepared_as = records.metadata["preprocessing"]
+    return draw_composites(
+        split.train_indices,
+        split.train_labels,
+        num_people=config.data.composites.people,
+        photos_each=config.data.composites.photos,
+        masks=face_masks(prepared_as["align"], prepared_as["image_size"]),
+        seed=config.seed,
+    )
 
 
 def _build_records(config: ConfigDict) -> Records:

@@ -47,7 +47,7 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     records, split = build_data(config)
     check_data(read_data(workdir / "checkpoints"), records)
     published = read_curves(config.report.published_roc)
-    model = build_model(config, len(split.train_people))
+    model = build_model(config, split.num_classes)
     like = abstract_variables(model, config.data.image_size)
     centers = jax.ShapeDtypeStruct(
         (model.num_classes, model.embedding_size), np.float32
@@ -125,7 +125,7 @@ def _make_run(model: FaceNet, state: dict[str, Any], records: Records) -> Run:
 def _classification(run: Run, split: Split) -> Classification | None:
     if not len(split.heldout_indices):
         return None
-    logits = run(split.heldout_indices, "logits")
+    logits = run(split.heldout_indices, "logits")[:, : len(split.train_people)]
     return classify(split.heldout_labels, logits.argmax(-1), len(split.train_people))
 
 

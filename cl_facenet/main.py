@@ -135,7 +135,7 @@ def _summary(config: ConfigDict) -> None:
 
     num_classes = config.data.num_classes
     if num_classes is None:
-        num_classes = len(build_data(config)[1].train_people)
+        num_classes = build_data(config)[1].num_classes
     Console().print(summarize(build_model(config, num_classes), config.data.image_size))
 
 

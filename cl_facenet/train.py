@@ -104,10 +104,10 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     with first_alone("data"):
         records, split = build_data(config)
     layout = build_layout(config)
-    model = build_model(config, len(split.train_people), layout)
+    model = build_model(config, split.num_classes, layout)
     tx, learning_rates = build_optimizer(
         config,
-        num_photos=len(split.train_indices),
+        num_photos=split.photos_an_epoch,
         num_steps=count_steps(config, split),
     )
     start = build_start(config, model, tx, layout)
@@ -173,6 +173,9 @@ def _heading(
     for kind in ("skipped", "ignored"):
         if records.metadata[kind]:
             photos += f" ({len(records.metadata[kind])} files {kind})"
+    if split.composites:
+        made = split.composites
+        photos += f" and {len(made)} of {made.num_people} made of two"
     sampling = describe_sampling(
         split.train_labels,
         batch_size=config.batch_size,

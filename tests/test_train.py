@@ -13,10 +13,13 @@ import jax
 import numpy as np
 import pytest
 from faces import folder_of_faces
+from PIL import Image
 from tiny import TINY, tiny_config
 
 import cl_facenet
 from cl_facenet.checkpoint import Checkpoints, restore_parts
+from cl_facenet.data.folder import PREPARED_AS
+from cl_facenet.data.preprocessing import Preprocessing
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluate import evaluate
 from cl_facenet.losses import LOSSES, Loss
@@ -407,3 +410,32 @@ def test_averages_are_what_is_evaluated_and_embeds(config, tmp_path):
     second = cl_facenet.load(tmp_path / "second")
     for one, other in pairs_of_leaves(second.params["params"], averaged):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_people_made_of_two(config, tmp_path):
+    """They have classes and centers of their own, and nothing else knows of them."""
+    people = folder_of_faces(tmp_path / "people", people=8, photos=5)
+    for photo in people.glob("*/*.jpg"):
+        with Image.open(photo) as image:
+            image.resize((32, 32)).save(photo)
+    prepared_as = Preprocessing("dlib5", 32).describe()
+    (people / PREPARED_AS).write_text(json.dumps(prepared_as))
+    config.data.name, config.data.path = "folder", str(people)
+    config.data.composites.people, config.data.composites.photos = 5, 3
+    config.num_epochs, workdir = 2, tmp_path / "run"
+    results = train(config, workdir)
+    assert results["step"] == 2 * (6 * 4 + 5 * 3) // 6  # a fifth of five is held out
+    assert results["classification"]["num_classes"] == 6
+    assert len(results["data"]["train_people"]) == 6
+    like = {"center_state": {"centers": jax.ShapeDtypeStruct((11, 8), np.float32)}}
+    parts, _ = restore_parts(workdir / "checkpoints", like)
+    centers = parts["center_state"]["centers"]
+    assert np.abs(centers).sum(1).all()  # all have moved from zero
+    assert cl_facenet.load(workdir)(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 8)
+
+
+def test_people_made_of_two_of_photos_that_are_not_aligned(config, tmp_path):
+    config.data.composites.people = 5
+    with pytest.raises(InputError, match="aligned by dlib5 or dlib5_head"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from cl_facenet.data.augment import Augment
+from cl_facenet.data.composites import Composites
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import balanced_order
 
@@ -23,6 +24,7 @@ def train_batches(
     records: Records,
     indices: np.ndarray,
     labels: np.ndarray,
+    composites: Composites | None = None,
     *,
     batch_size: int,
     photos_per_person: int,
@@ -50,6 +52,7 @@ def train_batches(
     Args:
         indices: rows of the records [n].
         labels: int32 [n].
+        composites: more photos, labelled from one above the highest label on.
         num_threads: batches decoded at a time; 0 decodes in the caller's thread.
         rows: of each batch, what this process is to bring; None: all.
         place: puts them on the device, or on devices.
@@ -57,18 +60,18 @@ def train_batches(
     Raises:
         InputError: `photos_per_person` does not fit the batch size or the people.
     """
-    photos = _Photos(records, indices, labels)
+    photos = _Photos(records, indices, labels, composites)
     if photos_per_person == 0:
         ordered = grain.MapDataset.source(photos).seed(seed).shuffle()
         ordered = ordered.repeat(num_epochs)
     else:
         photo_at = balanced_order(
-            labels,
+            photos.labels,
             batch_size=batch_size,
             photos_per_person=photos_per_person,
             seed=seed,
         )
-        length = num_batches(len(indices), batch_size, num_epochs) * batch_size
+        length = num_batches(len(photos), batch_size, num_epochs) * batch_size
         positions = grain.MapDataset.range(length).seed(seed)
         ordered = positions.map(lambda position: photos[photo_at(position)])
 
@@ -92,7 +95,7 @@ def eval_batches(
     """Give photos in order: {"image": uint8 [B, S, S, 3], "mask": bool [B]}, padded."""
     if len(indices) == 0:
         return iter(())
-    photos = _Photos(records, indices, None)
+    photos = _Photos(records, indices, np.zeros(len(indices), np.int32))
     nothing = {"image": _black(records)}
     batches = _Batches(photos, batch_size, range(batch_size), nothing)
     return _read(batches, _EVAL_THREADS)
@@ -133,23 +136,30 @@ class _OneAhead(grain.DatasetIterator[Batch]):
 
 
 class _Photos:
-    """The chosen photos by position, as Grain reads them."""
+    """Photos by position, as Grain reads them: the chosen ones, then the composites."""
 
     def __init__(
-        self, records: Records, indices: np.ndarray, labels: np.ndarray | None
+        self,
+        records: Records,
+        indices: np.ndarray,
+        labels: np.ndarray,
+        composites: Composites | None = None,
     ) -> None:
-        self._records = records
-        self._indices = indices
-        self._labels = labels
+        self._records, self._indices = records, indices
+        self._composites, self.labels = composites, labels
+        if composites:
+            self.labels = np.append(labels, labels.max() + 1 + composites.labels)
 
     def __len__(self) -> int:
-        return len(self._indices)
+        return len(self.labels)
 
     def __getitem__(self, position: int) -> dict[str, Any]:
-        item = {"image": self._records.image(int(self._indices[position]))}
-        if self._labels is None:
-            return item
-        return item | {"label": np.int32(self._labels[position])}
+        made = position - len(self._indices)
+        if self._composites and made >= 0:
+            image = self._composites.image(made, self._records)
+        else:
+            image = self._records.image(int(self._indices[position]))
+        return {"image": image, "label": np.int32(self.labels[position])}
 
 
 class _Batches:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cl_facenet.data.composites import Composites
 from cl_facenet.data.pairs import Pairs, all_pairs, check_unseen
 from cl_facenet.errors import InputError
 
@@ -15,7 +16,8 @@ class Split:
 
     Train and held-out labels are rows in `train_people`, unseen labels rows in
     `unseen_people`. Held-out photos are of people trained on. `pairs` are of unseen
-    photos.
+    photos. `composites` are of photos trained on, and trained on as well: as more
+    people, after those in `train_people`.
     """
 
     train_people: list[str]
@@ -27,6 +29,19 @@ class Split:
     unseen_indices: np.ndarray
     unseen_labels: np.ndarray
     pairs: Pairs | None
+    composites: Composites | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """How many people are trained on, those made of two among them."""
+        return len(self.train_people) + (
+            self.composites.num_people if self.composites else 0
+        )
+
+    @property
+    def photos_an_epoch(self) -> int:
+        """How many photos an epoch has."""
+        return len(self.train_indices) + len(self.composites or ())
 
     def count_photos(self) -> dict[str, int]:
         """On how many photos each person is trained."""

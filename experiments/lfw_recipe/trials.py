@@ -14,14 +14,22 @@ PHOTOS = {1: 7_263, 2: 4_979}
 
 
 def flags(
-    *changes: str, min_photos: int = 2, num_photos: int = NUM_PHOTOS
+    *changes: str,
+    min_photos: int = 2,
+    num_photos: int = NUM_PHOTOS,
+    composites: int = 0,
 ) -> tuple[str, ...]:
-    """What cl_facenet.main is given for a trial."""
-    epochs = math.ceil(num_photos / PHOTOS[min_photos])
+    """What cl_facenet.main is given for a trial.
+
+    Args:
+      composites: how many people are made of two, of four photos each.
+    """
+    epochs = math.ceil(num_photos / (PHOTOS[min_photos] + 4 * composites))
     return (
         "--config=configs/lfw.py",
         "--config.data.lfw.protocol=view1_tune",
         f"--config.data.min_photos={min_photos}",
+        f"--config.data.composites.people={composites}",
         f"--config.num_epochs={epochs}",
         *(f"--config.{change}" for change in changes),
     )
@@ -46,5 +54,10 @@ TRIALS = {
     "head, turn and zoom, grey 0.2, lambda 1, long": flags(
         *(HEAD, *GEOMETRY, "data.augment.grey=0.2", "center.weight=1.0"),
         num_photos=LONG,
+    ),
+    "head, turn and zoom, grey 0.2, lambda 1, 2000 composites, long": flags(
+        *(HEAD, *GEOMETRY, "data.augment.grey=0.2", "center.weight=1.0"),
+        num_photos=LONG,
+        composites=2000,
     ),
 }
