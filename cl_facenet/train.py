@@ -90,7 +90,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     on from there. Of several processes the first alone evaluates; None to the others.
 
     Raises:
-      InputError: unusable data, or a loss that is not finite.
+      InputError: unusable data, a workdir that cannot be, or a loss that is not finite.
       UsageError: the workdir is another config's.
     """
     if workdirs.is_run(workdir):
@@ -100,6 +100,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
             say(f"{workdir} is finished: nothing to train")
             return results
 
+    workdirs.check_writable(workdir)
     keep_programs()
     with first_alone("data"):
         records, split = build_data(config)

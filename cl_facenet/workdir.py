@@ -5,6 +5,7 @@ metrics.jsonl, checkpoints/, results.json, report/index.html.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,15 @@ def write_json(path: Path, content: Any) -> None:
 def is_run(workdir: Path) -> bool:
     """Whether a run was started there."""
     return (workdir / "config.json").is_file()
+
+
+def check_writable(workdir: Path) -> None:
+    """Raises InputError where no run could be, before any work is done for one."""
+    nearest = next(path for path in (workdir, *workdir.parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is not a directory: choose another --workdir")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{nearest} may not be written: choose another --workdir")
 
 
 def read_config(workdir: Path) -> dict[str, Any]:

@@ -164,4 +164,4 @@ def test_a_workdir_that_cannot_be_is_one_line(tmp_path):
     )
     assert process.returncode == 1
     assert process.stderr.count("\n") == 1, process.stderr
-    assert "Not a directory" in process.stderr
+    assert "is not a directory: choose another --workdir" in process.stderr
