@@ -13,8 +13,8 @@ from typing import Any
 
 from cl_facenet.workdir import read_config
 from experiments import runs
-from experiments.lfw_recipe.scores import CROPS, score
-from experiments.lfw_recipe.trials import TRIALS
+from experiments.lfw_recipe.scores import CROPS, score, score_eigenfaces
+from experiments.lfw_recipe.trials import EIGENFACES, TRIALS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -42,18 +42,24 @@ def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]
     }
 
 
+def measure_eigenfaces(align: str, about: dict[str, str]) -> dict[str, Any]:
+    """What there is without a network."""
+    return {"about": about, "scores": {"one crop": score_eigenfaces(align)}}
+
+
 def row(name: str, trial: dict[str, Any]) -> list[str]:
     """A trial's cells under HEAD."""
-    one, mirrored = (trial["scores"][crop] for crop in CROPS)
+    one, mirrored = (trial["scores"].get(crop) for crop in CROPS)
+    is_network = mirrored is not None
     return [
         name,
-        f"{trial['num_photos']:,}",
-        f"{trial['minutes']:.0f}",
+        f"{trial['num_photos']:,}" if is_network else "",
+        f"{trial['minutes']:.0f}" if is_network else "",
         f"{one['tune']['accuracy_mean']:.3f}",
         runs.with_interval(one["tune"], "auc"),
         runs.with_interval(one["by_threshold"], "accuracy_mean"),
         runs.with_interval(one["view1"], "auc"),
-        f"{mirrored['by_threshold']['accuracy_mean']:.3f}",
+        f"{mirrored['by_threshold']['accuracy_mean']:.3f}" if is_network else "",
         trial["about"]["commit"],
     ]
 
@@ -67,9 +73,13 @@ def main() -> None:
     """Those that are wanted, each kept as soon as there is a result."""
     directory, about = runs.begin("lfw_recipe")
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    wanted = sys.argv[1:] or [name for name in TRIALS if name not in known]
+    wanted = sys.argv[1:] or [n for n in (*EIGENFACES, *TRIALS) if n not in known]
     for name in wanted:
-        known[name] = measure(name, directory, about)
+        known[name] = (
+            measure_eigenfaces(EIGENFACES[name], about)
+            if name in EIGENFACES
+            else measure(name, directory, about)
+        )
         RESULTS.write_text(json.dumps(known, indent=1) + "\n")
         best_first = sorted(known, key=lambda trial: -tuned(known[trial]))
         rows = [row(trial, known[trial]) for trial in best_first]

@@ -5,7 +5,7 @@ never for the pairs that are scored.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 import cl_facenet
+from cl_facenet.config import base, resolve
 from cl_facenet.data.lfw import read_protocol_files
 from cl_facenet.data.lfw_splits import view1_pairs
 from cl_facenet.data.pairs import Pairs
 from cl_facenet.data.records import Records
-from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data
 from cl_facenet.embedder import Embedder
 from cl_facenet.evaluation.bootstrap import bootstrap
@@ -29,6 +29,7 @@ from cl_facenet.evaluation.verification import (
     verify,
 )
 from cl_facenet.workdir import read_config
+from experiments.eigenfaces import COMPONENTS, eigenfaces
 
 # From the vectors of the people trained on [M, D] to a map of vectors [N, D] to others.
 Fit = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -50,33 +51,78 @@ FITS: Mapping[str, Fit] = {"": as_they_are, ", whitened": whitened}
 CROPS = {"one crop": False, "with its mirror image": True}
 
 
+@dataclass(frozen=True)
+class Exam:
+    """The photos and pairs that vectors are judged by.
+
+    Attributes:
+      records: all photos.
+      trained: the rows of those that may be learned from.
+      tuning: pairs of people left out, whose best threshold is taken.
+      tested: those of view 1.
+    """
+
+    records: Records
+    trained: np.ndarray
+    tuning: Pairs
+    tested: Pairs
+
+    def rows(self) -> np.ndarray:
+        """The rows that vectors are needed of."""
+        pairs = [self.tuning.rows.ravel(), self.tested.rows.ravel()]
+        return np.unique(np.concatenate([self.trained, *pairs]))
+
+    def grade(self, vectors: np.ndarray) -> dict[str, Any]:
+        """What unit vectors [N, D] get; those of other rows are not looked at."""
+        labels = self.records.labels
+        tune = verify_all(vectors, self.tuning, labels)
+        view1 = verify_all(vectors, self.tested, labels)
+        return {
+            "tune": tune.summary(),
+            "view1": view1.summary(),
+            "by_threshold": by_threshold(view1, labels, tune.threshold),
+        }
+
+
+def exam_of(config: ConfigDict) -> Exam:
+    """That of a training on view1_tune."""
+    records, split = build_data(config)
+    tested = view1_pairs(read_protocol_files(records.directory), records.names())
+    assert split.pairs is not None
+    tuning = replace(split.pairs, rows=split.unseen_indices[split.pairs.rows])
+    return Exam(records, split.train_indices, tuning, tested)
+
+
 def score(workdir: Path) -> dict[str, Any]:
     """What each way gets on the people to tune on and on view 1, of one training."""
     config = ConfigDict(read_config(workdir))
     embedder = cl_facenet.load(workdir)
     config.data.align = embedder.preprocessing.align  # LFW may lie there in several
-    records, split = build_data(config)
-    tested = view1_pairs(read_protocol_files(records.directory), records.names())
-    tuning = _tuning(split)
-    rows = [split.train_indices, split.unseen_indices, tested.rows.ravel()]
-    needed = np.unique(np.concatenate(rows))
-    shape = len(records.labels), config.model.embedding_size
-    scores = {}
+    exam, scores = exam_of(config), {}
+    needed = exam.rows()
     for crop, mirrored in CROPS.items():
+        shape = len(exam.records), config.model.embedding_size
         vectors = np.empty(shape, np.float32)
         for chunk in np.array_split(needed, 1 + len(needed) // 512):
-            vectors[chunk] = _embed(embedder, records, chunk, mirrored=mirrored)
+            vectors[chunk] = _embed(embedder, exam.records, chunk, mirrored=mirrored)
         for fitted, fit in FITS.items():
             ours = np.empty_like(vectors)
-            ours[needed] = fit(vectors[split.train_indices])(vectors[needed])
-            tune = verify_all(ours, tuning, records.labels)
-            view1 = verify_all(ours, tested, records.labels)
-            scores[crop + fitted] = {
-                "tune": tune.summary(),
-                "view1": view1.summary(),
-                "by_threshold": by_threshold(view1, records.labels, tune.threshold),
-            }
+            ours[needed] = fit(vectors[exam.trained])(vectors[needed])
+            scores[crop + fitted] = exam.grade(ours)
     return scores
+
+
+def score_eigenfaces(align: str) -> dict[str, Any]:
+    """What principal components of the pixels get, of photos aligned so."""
+    config = base("lfw")
+    config.data.align, config.data.lfw.protocol = align, "view1_tune"
+    config.data.min_photos, config.data.heldout_share = 2, 0.0
+    resolve(config)
+    exam = exam_of(config)
+    needed = exam.rows()
+    vectors = np.empty((len(exam.records), COMPONENTS))
+    vectors[needed] = eigenfaces(exam.records, exam.trained)(needed)
+    return exam.grade(vectors)
 
 
 def _embed(
@@ -88,12 +134,6 @@ def _embed(
     if not mirrored:
         return vectors
     return normalize(vectors + embedder(images[:, :, ::-1], prepared_as=how))
-
-
-def _tuning(split: Split) -> Pairs:
-    """The split's pairs, among all photos."""
-    assert split.pairs is not None
-    return replace(split.pairs, rows=split.unseen_indices[split.pairs.rows])
 
 
 def verify_all(vectors: np.ndarray, pairs: Pairs, labels: np.ndarray) -> Verification:

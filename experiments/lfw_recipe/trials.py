@@ -35,6 +35,7 @@ def flags(
     )
 
 
+EIGENFACES = {"eigenfaces": "dlib", "head, eigenfaces": "dlib5_head"}  # aligned so
 HEAD = "data.align=dlib5_head"
 GEOMETRY = ("data.augment.rotate=10.0", "data.augment.zoom=0.1")
 TRIALS = {

@@ -8,14 +8,12 @@ LFW must be prepared (README).
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from sklearn.decomposition import PCA
-
 from cl_facenet.data.lfw_splits import lfw_split
 from cl_facenet.dataset import open_lfw
 from cl_facenet.evaluation.verification import squared_distances, verify
 from cl_facenet.user_cache import default_cache_dir
 from experiments import runs
+from experiments.eigenfaces import eigenfaces
 
 HERE = Path(__file__).parent
 CONFIG = "--config=configs/nn4.py:lfw"
@@ -23,28 +21,16 @@ TRAININGS = {
     "softmax + center loss": (CONFIG,),
     "softmax alone": (CONFIG, "--config.center.weight=0.0"),
 }
-COMPONENTS = 128  # as many numbers a face as the network gives
 
 
-def eigenfaces() -> dict[str, Any]:
-    """Turk and Pentland 1991: principal components of the grey pixels, whitened.
-
-    Fitted on the photos of the people that the networks are trained on, compared by
-    the angle between their components.
-    """
+def principal_components() -> dict[str, Any]:
+    """Eigenfaces of the photos of the people that the networks are trained on."""
     records = open_lfw(default_cache_dir(), "dlib", 96)
     split = lfw_split(
         records, "view1", heldout_share=0.1, min_photos=2, max_photos=0, seed=0
     )
 
-    def pixels(indices: np.ndarray) -> np.ndarray:
-        grey = records.images(indices).mean(-1, dtype=np.float32)
-        return grey.reshape(len(grey), -1) / 255
-
-    pca = PCA(COMPONENTS, whiten=True, svd_solver="randomized", random_state=0)
-    pca.fit(pixels(split.train_indices))
-    vectors = pca.transform(pixels(split.unseen_indices))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = eigenfaces(records, split.train_indices)(split.unseen_indices)
     pairs = split.pairs
     verification = verify(
         squared_distances(vectors, pairs.rows),
@@ -63,7 +49,7 @@ def main() -> None:
     directory, about = runs.begin("lfw_view1")
     results = runs.train_all(directory, TRAININGS)
     runs.keep_report(HERE, results["softmax + center loss"])
-    results["eigenfaces"] = eigenfaces()
+    results["eigenfaces"] = principal_components()
     rows = [[name, *runs.verification_cells(r)] for name, r in results.items()]
     rows.append(["chance", "0.5", "0.5", "0.5"])
     runs.write(HERE, about, results, runs.markdown(["", *runs.VERIFICATION], rows))
