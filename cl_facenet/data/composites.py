@@ -8,6 +8,7 @@ regions, their soft edges and the matching of colours are ours.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -112,9 +113,10 @@ def face_masks(align: str, size: int) -> np.ndarray:
     template = usable[align]
     y, x = np.mgrid[:size, :size] + 0.5
     eyes, nose, mouth = template[:2].mean(0), template[2], template[3:].mean(0)
-    unit = np.linalg.norm(template[1] - template[0])
-    signed = [region(x, y, eyes, nose, mouth, unit) for region in REGIONS.values()]
-    return np.stack([1 / (1 + np.exp(-s / _SOFTNESS)) for s in signed]).astype("f4")
+    unit = float(np.linalg.norm(template[1] - template[0]))
+    face = _Face(eyes, nose, mouth, unit)
+    inside = np.stack([region(x, y, face) for region in REGIONS.values()])
+    return 1 / (1 + np.exp(-inside.astype(np.float32) / _SOFTNESS))
 
 
 def compose(head: np.ndarray, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -140,38 +142,31 @@ def compose(head: np.ndarray, face: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.rint(mixed).astype(np.uint8)
 
 
-# Signed distances to their edges, in distances between the eyes, positive inside:
-# (x, y, eyes, nose, mouth, unit) -> [S, S].
-Region = Callable[..., np.ndarray]
+class _Face(NamedTuple):
+    """Where the parts of an aligned face are, [2] each, and its unit of length."""
+
+    eyes: np.ndarray
+    nose: np.ndarray
+    mouth: np.ndarray
+    unit: float  # the distance between the eyes
 
 
-def _inner(
-    x: np.ndarray,
-    y: np.ndarray,
-    eyes: np.ndarray,
-    nose: np.ndarray,
-    mouth: np.ndarray,
-    unit: float,
-) -> np.ndarray:
-    """From the brows to below the mouth, an ellipse."""
-    del nose
-    middle = (eyes + mouth) / 2
-    high = (mouth[1] - eyes[1]) / 2 + 0.45 * unit
-    away = np.hypot((x - middle[0]) / (0.95 * unit), (y - middle[1]) / high)
-    return (1 - away) * 0.95
+def _inner(x: np.ndarray, y: np.ndarray, face: _Face) -> np.ndarray:
+    """An ellipse from above the brows to below the mouth."""
+    middle = (face.eyes + face.mouth) / 2
+    high = (face.mouth[1] - face.eyes[1]) / 2 + 0.45 * face.unit
+    wide = 0.95 * face.unit
+    away = np.hypot((x - middle[0]) / wide, (y - middle[1]) / high)
+    return (1 - away) * wide / face.unit
 
 
-def _lower(
-    x: np.ndarray,
-    y: np.ndarray,
-    eyes: np.ndarray,
-    nose: np.ndarray,
-    mouth: np.ndarray,
-    unit: float,
-) -> np.ndarray:
-    """From the bridge of the nose down."""
-    del x, mouth
-    return (y - (eyes[1] + nose[1]) / 2) / unit
+def _lower(x: np.ndarray, y: np.ndarray, face: _Face) -> np.ndarray:
+    """All from the bridge of the nose down."""
+    return (y - (face.eyes[1] + face.nose[1]) / 2) / face.unit
 
 
-REGIONS: dict[str, Region] = {"inner": _inner, "lower": _lower}
+# Distances of pixels to their edges, in units of the face, positive inside.
+REGIONS: dict[str, Callable[[np.ndarray, np.ndarray, _Face], np.ndarray]] = {
+    "inner": _inner,
+    "lower": _lower,
+}
