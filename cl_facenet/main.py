@@ -136,6 +136,8 @@ def _summary(config: ConfigDict) -> None:
     num_classes = config.data.num_classes
     if num_classes is None:
         num_classes = build_data(config)[1].num_classes
+    else:
+        num_classes += config.data.composites.people
     Console().print(summarize(build_model(config, num_classes), config.data.image_size))
 
 

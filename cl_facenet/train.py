@@ -101,6 +101,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
             return results
 
     workdirs.check_writable(workdir)
+    read_curves(config.report.published_roc)  # refused now rather than at the end
     keep_programs()
     with first_alone("data"):
         records, split = build_data(config)
@@ -114,7 +115,6 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
     start = build_start(config, model, tx, layout)
     state, began_from = _begin(config, workdir, start.state, records, split)
     batches = build_batches(config, records, split, layout)
-    read_curves(config.report.published_roc)  # what would be refused at the end
     wait_for_all("checked")
     if is_first():  # not before all of the above is right
         workdirs.claim(workdir, config.to_dict(), split.count_photos())

@@ -61,10 +61,10 @@ def draw_composites(
     masks: np.ndarray,
     seed: int,
 ) -> Composites:
-    """Draws `num_people` times two people and a mask, and photos of the two.
+    """Draws two people and a mask, `num_people` times, and photos of the two.
 
-    No two are made of the same two by the same mask. Each has `photos_each` photos,
-    fewer where its two have fewer pairs of them.
+    That is once or more. No two are made of the same two by the same mask. Each has
+    `photos_each` photos, fewer where its two have fewer pairs of them.
 
     Args:
       indices: rows of the records [n], of photos.
@@ -93,7 +93,7 @@ def draw_composites(
         first, second = np.divmod(drawn, len(own[face]))
         same = np.ones(len(drawn), np.int64)
         made.append((own[head][first], own[face][second], region * same, label * same))
-    heads, faces, regions, of = np.hstack(made) if made else np.zeros((4, 0), np.int64)
+    heads, faces, regions, of = np.hstack(made)
     return Composites(heads, faces, regions, of.astype(np.int32), num_people, masks)
 
 
