@@ -1,15 +1,20 @@
 """Photos of people who are known, and who of them is nearest to another photo."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-CHUNK = 16_384  # photos at a time: 8 MB for 128 numbers a photo
-PROBES = 64  # at a time: each chunk is read once for all of them
+LARGE = 100_000  # photos: beyond, faiss is asked, where it is installed
+COSINES = 2**22  # at a time: 16 MB
 # Of cosines, far above what rounding does to them: 1e-6 for 512 numbers a photo.
 MARGIN = 1e-4
+
+# Of probes [P, D] and vectors [G, D]: each probe's `count` greatest cosines and the
+# rows that they are of, [P, count], the greatest first.
+Search = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,18 @@ class Gallery:
             np.array(people, object), return_inverse=True, return_counts=True
         )
         self._most_photos = int(photos.max())  # of one person
+        large = len(vectors) > LARGE and find_spec("faiss") is not None
+        self._search: Search = by_faiss if large else by_products
 
     def nearest(self, probes: np.ndarray, count: int) -> list[list[Candidate]]:
         """The people nearest to each of some unit vectors [P, D], at most `count`.
 
-        Nearest first, exactly as a loop over all photos has them. Matrix products
-        choose the photos that are near; the distances of those few are computed anew,
+        Nearest first, exactly as a loop over all photos has them. A search by cosines
+        chooses the photos that are near; the distances of those few are computed anew,
         for by products a photo is 1e-7 from itself and no two are alike.
         """
-        blocks = [probes[at : at + PROBES] for at in range(0, len(probes), PROBES)]
+        at_once = max(1, COSINES // len(self.vectors))
+        blocks = [probes[at : at + at_once] for at in range(0, len(probes), at_once)]
         return [
             self._nearest_of(rows, probe, count)
             for block in blocks
@@ -47,14 +55,17 @@ class Gallery:
 
     def _near(self, probes: np.ndarray, count: int) -> list[np.ndarray]:
         """For each probe the rows of all photos that can be of its `count` people."""
+        total = len(self.vectors)
         # Among so many photos there are `count` people, whoever they are of.
-        enough = (count - 1) * self._most_photos + 1
-        near = [_Near(enough) for _ in probes]
-        for start in range(0, len(self.vectors), CHUNK):
-            cosines = probes @ self.vectors[start : start + CHUNK].T
-            for one, row in zip(near, cosines, strict=True):
-                one.add(row, start)
-        return [one.rows for one in near]
+        enough = min((count - 1) * self._most_photos + 1, total)
+        seen = enough
+        while True:
+            seen = min(2 * seen, total)
+            cosines, rows = self._search(probes, self.vectors, seen)
+            # With those that are as near but for rounding.
+            near = cosines > cosines[:, enough - 1, None] - MARGIN
+            if seen == total or not near[:, -1].any():
+                return [own[kept] for own, kept in zip(rows, near, strict=True)]
 
     def _nearest_of(
         self, rows: np.ndarray, probe: np.ndarray, count: int
@@ -68,31 +79,27 @@ class Gallery:
         return [Candidate(self.people[people[i]], float(by_person[i])) for i in order]
 
 
-class _Near:
-    """The photos nearest to one probe, of all that it was shown.
+def by_products(
+    probes: np.ndarray, vectors: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A `Search` by NumPy."""
+    cosines = probes @ vectors.T
+    rows = np.argpartition(cosines, -count)[:, -count:]
+    greatest = np.take_along_axis(cosines, rows, 1)
+    order = np.argsort(-greatest, 1)
+    return np.take_along_axis(greatest, order, 1), np.take_along_axis(rows, order, 1)
 
-    Attributes:
-      rows: `enough` of them, and those that are as near but for rounding.
-    """
 
-    def __init__(self, enough: int) -> None:
-        self.rows = np.empty(0, np.int64)
-        self._cosines = np.empty(0, np.float32)
-        self._enough = enough
-        self._least = -np.inf
+def by_faiss(
+    probes: np.ndarray, vectors: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """A `Search` by faiss (the extra `faiss`), by all cores; it copies no vector."""
+    import faiss
 
-    def add(self, cosines: np.ndarray, start: int) -> None:
-        """Looks at the cosines [C] of the photos from row `start` on."""
-        found = np.flatnonzero(cosines > self._least)
-        if not len(found):
-            return
-        self.rows = np.append(self.rows, found + start)
-        self._cosines = np.append(self._cosines, cosines[found])
-        if len(self.rows) > self._enough:
-            last = np.partition(self._cosines, -self._enough)[-self._enough]
-            self._least = last - MARGIN
-            kept = self._cosines > self._least
-            self.rows, self._cosines = self.rows[kept], self._cosines[kept]
+    found: tuple[np.ndarray, np.ndarray] = faiss.knn(
+        probes, vectors, count, metric=faiss.METRIC_INNER_PRODUCT
+    )
+    return found
 
 
 def match(candidates: Sequence[Candidate], threshold: float) -> Candidate | None:

@@ -1,5 +1,7 @@
 """The nearest person, exactly; and nobody, where it is not clear."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -21,11 +23,22 @@ def by_a_loop(people, vectors, probe, count):
     return [Candidate(person, float(distance)) for person, distance in ranked]
 
 
-@pytest.mark.parametrize(("chunk", "probes"), [(16_384, 64), (7, 64), (7, 2)])
-def test_the_people_nearest_are_those_that_a_loop_finds(chunk, probes, monkeypatch):
+needs_faiss = pytest.mark.skipif(not find_spec("faiss"), reason="the extra `faiss`")
+
+
+def searches(large):
+    """By NumPy, and by faiss, as soon as there are more photos than `large`."""
+    return pytest.mark.parametrize(
+        "large", [gallery.LARGE, pytest.param(large, marks=needs_faiss)]
+    )
+
+
+@searches(large=59)
+@pytest.mark.parametrize("cosines", [gallery.COSINES, 130, 1])
+def test_the_people_nearest_are_those_that_a_loop_finds(large, cosines, monkeypatch):
     """To the last bit and with its ties, whatever is compared at a time."""
-    monkeypatch.setattr(gallery, "CHUNK", chunk)
-    monkeypatch.setattr(gallery, "PROBES", probes)
+    monkeypatch.setattr(gallery, "LARGE", large)
+    monkeypatch.setattr(gallery, "COSINES", cosines)
     people = [f"p{n}" for n in np.random.default_rng(0).integers(0, 9, 60)]
     people[:4] = ["p1", "p0", "p2", "p0"]
     vectors = units(60, 8)
@@ -36,8 +49,33 @@ def test_the_people_nearest_are_those_that_a_loop_finds(chunk, probes, monkeypat
     assert found[0][:3] == [Candidate(f"p{n}", 0.0) for n in range(3)]
 
 
-def test_somebody_with_many_photos_does_not_crowd_out_the_others(monkeypatch):
-    monkeypatch.setattr(gallery, "CHUNK", 5)
+@needs_faiss
+@pytest.mark.parametrize(("photos", "asked"), [(20, False), (21, True)])
+def test_faiss_is_asked_beyond_a_size(photos, asked, monkeypatch):
+    monkeypatch.setattr(gallery, "LARGE", 20)
+    calls = []
+
+    def search(*arguments):
+        calls.append(arguments)
+        return gallery.by_products(*arguments)
+
+    monkeypatch.setattr(gallery, "by_faiss", search)
+    vectors = units(photos, 8)
+    Gallery([f"p{n}" for n in range(photos)], vectors).nearest(vectors[:1], 2)
+    assert bool(calls) == asked
+
+
+def test_without_faiss_numpy_is(monkeypatch):
+    monkeypatch.setattr(gallery, "LARGE", 1)
+    monkeypatch.setattr(gallery, "find_spec", lambda name: None)
+    vectors = units(5, 8)
+    ((found,),) = Gallery(list("abcde"), vectors).nearest(vectors[3:4], 1)
+    assert found == Candidate("d", 0.0)
+
+
+@searches(large=1)
+def test_somebody_with_many_photos_does_not_crowd_out_the_others(large, monkeypatch):
+    monkeypatch.setattr(gallery, "LARGE", large)
     vectors = np.concatenate([units(1, 8) + 1e-3 * units(30, 8, seed=1), units(2, 8)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     people = ["often"] * 30 + ["once", "once too"]
@@ -54,13 +92,15 @@ class Rounded(np.ndarray):
         return super().__matmul__(others) - 5e-5 * (others == self.T).all(0)
 
 
-@pytest.mark.parametrize("chunk", [1, 2])
-def test_rounding_hides_nobody(chunk, monkeypatch):
-    monkeypatch.setattr(gallery, "CHUNK", chunk)
+@pytest.mark.parametrize("others", [0, 5])
+def test_rounding_hides_nobody(others):
+    """However many photos are so near that rounding could put them first."""
     cosine = 1 - 2e-5
-    vectors = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
-    (found,) = Gallery(["a", "b"], vectors).nearest(vectors[:1].view(Rounded), 1)
-    assert found == [Candidate("a", 0.0)]
+    near = np.array([[cosine, np.sqrt(1 - cosine**2)]] * (1 + others), np.float32)
+    vectors = np.concatenate([np.array([[1, 0]], np.float32), near])
+    people = [f"p{n}" for n in range(len(vectors))]
+    (found,) = Gallery(people, vectors).nearest(vectors[:1].view(Rounded), 1)
+    assert found == [Candidate("p0", 0.0)]
 
 
 @pytest.mark.parametrize(

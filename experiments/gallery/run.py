@@ -1,4 +1,4 @@
-"""Who is nearest among many: matrix products, a loop, and faiss's exact indices.
+"""Who is nearest among many: by NumPy, by faiss, and by a loop.
 
 python -m experiments.gallery.run [--rounds=5] [--steps=3]
 
@@ -20,12 +20,12 @@ from experiments.turns import Worker, in_milliseconds, take_turns
 HERE = Path(__file__).parent
 SIZES, PROBES = (10_000, 100_000, 1_000_000), (1, 64)
 TITLES = {
-    "gallery": "`Gallery.nearest`",
-    "loop": "before: every distance",
-    "faiss": "faiss `IndexFlatIP`",
-    "faiss-l2": "faiss `IndexFlatL2`",
+    "numpy": "`Gallery.nearest` by NumPy",
+    "faiss": "`Gallery.nearest` by faiss",
+    "loop": "a loop over every distance",
+    "index": "faiss `IndexFlatIP` alone",
 }
-REFERENCE = "gallery"
+REFERENCE = "numpy"
 MOST = 10_000_000  # distances that the loop is asked for: above, half a minute a time
 
 

@@ -2,8 +2,8 @@
 
 python -m experiments.gallery.worker SIDE PHOTOS PROBES
 
-SIDE is gallery (`cl_facenet.gallery`), loop (each probe's distance to every photo, as
-it was before), faiss or faiss-l2 (its exact index, of inner products or distances).
+SIDE is numpy or faiss (`cl_facenet.gallery`, with either search), loop (each probe's
+distance to every photo) or index (faiss's exact index of inner products alone).
 Asked as `experiments.turns` has it; `people` wants the five nearest people of each
 probe, by faiss as far as its photos tell them.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cl_facenet import gallery
 from experiments.turns import serve
 
 DIMS, PHOTOS_A_PERSON, COUNT = 128, 4, 5
@@ -37,19 +38,18 @@ def made(num_photos: int) -> np.ndarray:
     return units(vectors)
 
 
-def gallery(vectors: np.ndarray) -> Search:
-    """Ours."""
-    from cl_facenet.gallery import Gallery
-
+def enrolled_with(large: int, vectors: np.ndarray) -> Search:
+    """Ours, with faiss from more than so many photos on."""
+    gallery.LARGE = large
     names = [f"{row // PHOTOS_A_PERSON:08}" for row in range(len(vectors))]
-    enrolled = Gallery(names, vectors)
+    enrolled = gallery.Gallery(names, vectors)
     return lambda probes: np.array(
         [[int(one.person) for one in own] for own in enrolled.nearest(probes, COUNT)]
     )
 
 
 def loop(vectors: np.ndarray) -> Search:
-    """What the gallery did up to commit ce765eb."""
+    """By the definition."""
     chunk = 65_536
     rows = np.arange(len(vectors)) // PHOTOS_A_PERSON
 
@@ -67,11 +67,11 @@ def loop(vectors: np.ndarray) -> Search:
     return lambda probes: np.array([nearest(probe) for probe in probes])
 
 
-def faiss(vectors: np.ndarray, kind: str = "IndexFlatIP") -> Search:
-    """Its exact index, with as many threads as it likes."""
+def index(vectors: np.ndarray) -> Search:
+    """faiss's, with as many threads as it likes."""
     import faiss
 
-    index = getattr(faiss, kind)(DIMS)
+    index = faiss.IndexFlatIP(DIMS)
     index.add(vectors)
 
     def people(probes: np.ndarray) -> np.ndarray:
@@ -84,10 +84,10 @@ def faiss(vectors: np.ndarray, kind: str = "IndexFlatIP") -> Search:
 
 
 SIDES: dict[str, Callable[[np.ndarray], Search]] = {
-    "gallery": gallery,
+    "numpy": lambda vectors: enrolled_with(len(vectors), vectors),
+    "faiss": lambda vectors: enrolled_with(0, vectors),
     "loop": loop,
-    "faiss": faiss,
-    "faiss-l2": lambda vectors: faiss(vectors, "IndexFlatL2"),
+    "index": index,
 }
 
 
