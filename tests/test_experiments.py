@@ -18,8 +18,9 @@ from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
 from experiments.groups import attributes
-from experiments.lfw_recipe import scores
+from experiments.lfw_recipe import scores, seeds
 from experiments.lfw_recipe.scores import whitened
+from experiments.lfw_recipe.trials import SIDES as LFW_RECIPE_SIDES
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
@@ -28,7 +29,15 @@ from experiments.speed.run import TASKS, ratios_of
 from experiments.tutorial.run import TRAININGS as TUTORIAL
 
 ROOT = Path(__file__).parent.parent
-ALL = [CENTER_RULES, LFW_RECIPE, LFW_VIEW1, *LOSSES.values(), ORL, TUTORIAL]
+ALL = [
+    CENTER_RULES,
+    LFW_RECIPE,
+    LFW_RECIPE_SIDES,
+    LFW_VIEW1,
+    *LOSSES.values(),
+    ORL,
+    TUTORIAL,
+]
 
 
 # ml_collections loads the file by it.
@@ -105,3 +114,24 @@ def test_whitened_vectors_are_of_length_1_and_alike_in_every_direction():
     white = whitened(vectors)(vectors)
     np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(4 * np.cov(white.T), np.eye(4), atol=0.15)
+
+
+def test_sides_differ_when_their_interval_leaves_zero_out(monkeypatch):
+    monkeypatch.setattr(seeds, "NUM_DRAWS", 60)
+    rng = np.random.default_rng(0)
+    people, same = rng.integers(0, 80, (400, 2)), np.arange(400) % 2 == 0
+    people[same, 1] = people[same, 0]
+
+    def side(apart):
+        distances = rng.normal(np.where(same, -apart, apart), 1, (3, 400))
+        return np.concatenate([np.zeros((3, 1)), distances], 1)
+
+    near, far = side(0.3), side(1.0)
+    (accuracy, area), (low, high) = seeds.differences(far, near, people, same, seed=0)
+    right = [(own[:, 1:] < 0) == same for own in (far, near)]
+    assert accuracy == pytest.approx(right[0].mean() - right[1].mean())
+    assert (low > 0).all()
+    assert low[1] < area < high[1]
+    _, (low, high) = seeds.differences(near, side(0.3), people, same, seed=0)
+    assert (low < 0).all()
+    assert (high > 0).all()

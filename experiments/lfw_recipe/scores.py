@@ -93,18 +93,31 @@ def exam_of(config: ConfigDict) -> Exam:
     return Exam(records, split.train_indices, tuning, tested)
 
 
-def score(workdir: Path) -> dict[str, Any]:
-    """What each way gets on the people to tune on and on view 1, of one training."""
+def open_training(workdir: Path) -> tuple[Embedder, Exam]:
+    """The embedder that a training left, and its exam."""
     config = ConfigDict(read_config(workdir))
     embedder = cl_facenet.load(workdir)
     config.data.align = embedder.preprocessing.align  # LFW may lie there in several
-    exam, scores = exam_of(config), {}
-    needed = exam.rows()
+    return embedder, exam_of(config)
+
+
+def vectors_of(embedder: Embedder, exam: Exam, *, mirrored: bool) -> np.ndarray:
+    """The vectors that an exam needs, in an array for all photos [N, D]."""
+    needed, vectors = exam.rows(), None
+    for chunk in np.array_split(needed, 1 + len(needed) // 512):
+        own = _embed(embedder, exam.records, chunk, mirrored=mirrored)
+        if vectors is None:
+            vectors = np.empty((len(exam.records), own.shape[1]), np.float32)
+        vectors[chunk] = own
+    return vectors
+
+
+def score(workdir: Path) -> dict[str, Any]:
+    """What each way gets on the people to tune on and on view 1, of one training."""
+    embedder, exam = open_training(workdir)
+    needed, scores = exam.rows(), {}
     for crop, mirrored in CROPS.items():
-        shape = len(exam.records), config.model.embedding_size
-        vectors = np.empty(shape, np.float32)
-        for chunk in np.array_split(needed, 1 + len(needed) // 512):
-            vectors[chunk] = _embed(embedder, exam.records, chunk, mirrored=mirrored)
+        vectors = vectors_of(embedder, exam, mirrored=mirrored)
         for fitted, fit in FITS.items():
             ours = np.empty_like(vectors)
             ours[needed] = fit(vectors[exam.trained])(vectors[needed])

@@ -78,3 +78,9 @@ TRIALS = {
         *(*STRONG, "loss.margin=0.2", "model.logit_scale=30.0"), num_photos=MEDIUM
     ),
 }
+
+# Does center loss help? Trained with several seeds, equal in everything else.
+SIDES = {
+    f"lambda {weight:g}": flags(*STRONG, f"center.weight={weight}")
+    for weight in (0.0, 1.0, 10.0)
+}
