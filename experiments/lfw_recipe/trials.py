@@ -11,6 +11,16 @@ NUM_PHOTOS = 80_000  # that a trial sees
 MEDIUM, LONG = 150_000, 300_000
 # Photos of the four fifths, of people with at least so many.
 PHOTOS = {1: 7_263, 2: 4_979}
+# The recipe that all are changes to, in full: configs/lfw.py is the one chosen.
+BASE = (
+    "batch_size=64",
+    "log_every_steps=50",
+    "data.heldout_share=0.0",
+    "model.logit_scale=20.0",
+    "loss.name=cosface",
+    "loss.margin=0.1",
+    "center.weight=0.1",
+)
 
 
 def flags(
@@ -26,12 +36,12 @@ def flags(
     """
     epochs = math.ceil(num_photos / (PHOTOS[min_photos] + 4 * composites))
     return (
-        "--config=configs/lfw.py",
+        "--config=configs/nn4.py:lfw",
         "--config.data.lfw.protocol=view1_tune",
         f"--config.data.min_photos={min_photos}",
         f"--config.data.composites.people={composites}",
         f"--config.num_epochs={epochs}",
-        *(f"--config.{change}" for change in changes),
+        *(f"--config.{change}" for change in (*BASE, *changes)),
     )
 
 
