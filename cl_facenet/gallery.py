@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-LARGE = 100_000  # photos: beyond, faiss is asked, where it is installed
+LARGE = 1_000_000  # photos: beyond, faiss is asked, where it is installed
 COSINES = 2**22  # at a time: 16 MB
 # Of cosines, far above what rounding does to them: 1e-6 for 512 numbers a photo.
 MARGIN = 1e-4

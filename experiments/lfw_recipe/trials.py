@@ -83,6 +83,9 @@ TRIALS = {
     ),
     "strong": flags(*STRONG, num_photos=MEDIUM),
     "strong, 500 composites": flags(*STRONG, num_photos=MEDIUM, composites=500),
+    "strong, learning rate 0.004": flags(
+        *(*STRONG, "optimizer.learning_rate=0.004"), num_photos=MEDIUM
+    ),
     "strong, everybody": flags(*STRONG, num_photos=MEDIUM, min_photos=1),
     "strong, margin 0.2, scale 30": flags(
         *(*STRONG, "loss.margin=0.2", "model.logit_scale=30.0"), num_photos=MEDIUM
