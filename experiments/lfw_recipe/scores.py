@@ -103,12 +103,15 @@ def open_training(workdir: Path) -> tuple[Embedder, Exam]:
 
 def vectors_of(embedder: Embedder, exam: Exam, *, mirrored: bool) -> np.ndarray:
     """The vectors that an exam needs, in an array for all photos [N, D]."""
-    needed, vectors = exam.rows(), None
-    for chunk in np.array_split(needed, 1 + len(needed) // 512):
-        own = _embed(embedder, exam.records, chunk, mirrored=mirrored)
-        if vectors is None:
-            vectors = np.empty((len(exam.records), own.shape[1]), np.float32)
-        vectors[chunk] = own
+    needed = exam.rows()
+    own = np.concatenate(
+        [
+            _embed(embedder, exam.records, chunk, mirrored=mirrored)
+            for chunk in np.array_split(needed, 1 + len(needed) // 512)
+        ]
+    )
+    vectors = np.empty((len(exam.records), own.shape[1]), np.float32)
+    vectors[needed] = own
     return vectors
 
 

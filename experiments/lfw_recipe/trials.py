@@ -54,8 +54,8 @@ STRONG = (
     "data.augment.grey=0.2",
     "center.weight=1.0",
     "batch_size=32",
+    "optimizer.learning_rate=0.002",
 )
-STRONG += ("optimizer.learning_rate=0.002",)
 TRIALS = {
     "base": flags("data.align=dlib"),
     "head": flags(HEAD),
