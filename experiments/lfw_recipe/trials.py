@@ -94,6 +94,6 @@ TRIALS = {
 
 # Does center loss help? Trained with several seeds, equal in everything else.
 SIDES = {
-    f"lambda {weight:g}": flags(*STRONG, f"center.weight={weight}")
+    f"lambda {weight:g}": flags(*STRONG, f"center.weight={weight}", num_photos=MEDIUM)
     for weight in (0.0, 1.0, 10.0)
 }
