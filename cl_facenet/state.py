@@ -24,7 +24,7 @@ from cl_facenet.losses.class_sampling import narrow, number_sampled, sample_clas
 from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.models.rows import Rows
 from cl_facenet.params import HEAD
-from cl_facenet.prng import RBG_IN_BLOCKS
+from cl_facenet.prng import HASHED
 from cl_facenet.sharding import GlobalView, Layout, rows_sharding, state_shardings
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
@@ -89,7 +89,7 @@ def make_create_state(
 
     def create() -> TrainState:
         images = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
-        key = jax.random.key(seed, impl=RBG_IN_BLOCKS)
+        key = jax.random.key(seed, impl=HASHED)
         variables: Any = {"batch_stats": {}, **model.init(key, images)}
         return TrainState(
             step=jnp.zeros((), jnp.int32),
