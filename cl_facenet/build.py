@@ -15,6 +15,7 @@ from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.garbage import no_garbage_collection
+from cl_facenet.kept_traces import kept
 from cl_facenet.losses import LOSSES
 from cl_facenet.losses.class_sampling import number_sampled
 from cl_facenet.memory import check_room, state_bytes, step_bytes
@@ -105,11 +106,17 @@ def build_start(
     model: FaceNet,
     tx: optax.GradientTransformation,
     layout: Layout = ONE_DEVICE,
+    *,
+    kept_for: np.ndarray | None = None,
 ) -> Start:
     """The state at step 0 and the compiled step.
 
     The state is made while the step, once traced, compiles. Two functions traced at the
     same time would only wait for each other: tracing is Python's work.
+
+    Args:
+      kept_for: the learning rates of `tx`: the step is one of `kept_traces`, which see
+        to what they may be used for. None: it is traced.
 
     Raises:
       InputError: they take more memory than a device has.
@@ -126,6 +133,12 @@ def build_start(
         needed = state_bytes(state_like)
         check_room(needed, device)
         batch_like = abstract_batch(room, size, layout)
+        if kept_for is not None and layout.mesh is None:
+            decided_by = (config.to_json(sort_keys=True), kept_for.tobytes())
+            traced = kept(
+                train_step.__wrapped__, state_like, batch_like, decided_by=decided_by
+            )
+            train_step = layout.compile(traced)
         compiling = beside.submit(train_step.lower(state_like, batch_like).compile)
         state = create()
         program = compiling.result()

@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -43,6 +44,16 @@ def keep_programs() -> None:
         directory = default_cache_dir() / "compiled"
         config.update("jax_compilation_cache_dir", str(directory))
         compilation_cache.reset_cache()  # JAX looks only once whether it has one
+
+
+def kept_programs() -> Path | None:
+    """The folder that programs are kept in; None: they are not, or not on this disk."""
+    config: Any = jax.config
+    directory = config.jax_compilation_cache_dir
+    is_folder = directory is not None and "://" not in directory
+    if not (is_folder and config.jax_enable_compilation_cache):
+        return None
+    return Path(directory)
 
 
 def release_memory() -> None:

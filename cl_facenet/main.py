@@ -114,7 +114,7 @@ def _train(config: ConfigDict) -> None:
         join_cluster()
     elif _HOSTS.value:
         join_hosts(_HOSTS.value, _PROCESS_ID.value)
-    results = train(config, _workdir(config))
+    results = train(config, _workdir(config), as_is=True)
     if results is not None:
         _show(results, _workdir(config))
 

@@ -1,11 +1,12 @@
 """Random bits for first parameters, of which there is little to compile.
 
 A number's bits are a hash of its place and of the key. JAX's own generators are long
-programs, which XLA compiles anew for every shape they are to fill: for the forty kernels
-of a network that took three times the time of all the rest of their making.
+programs, which XLA compiles anew for every shape they are to fill: for the forty
+kernels of a network that took three times the time of all the rest of their making.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.extend.random
@@ -26,12 +27,12 @@ def _hash(x: jax.Array) -> jax.Array:
 def _seed(seed: jax.Array) -> jax.Array:
     # What the seeds are folded into: the first digits of the golden ratio and of pi.
     start = jnp.array([0x9E3779B9, 0x243F6A88], jnp.uint32)
-    return _fold_in(start, jnp.asarray(seed))
+    return _fold_in(start, seed)
 
 
-def _fold_in(key: jax.Array, number: jax.Array) -> jax.Array:
+def _fold_in(key: jax.Array, number: Any) -> jax.Array:
     first, second = key
-    x = _hash(number.astype(jnp.uint32) ^ first)
+    x = _hash(jnp.asarray(number).astype(jnp.uint32) ^ first)
     return jnp.stack([_hash(x + second), _hash(x ^ _hash(second))])
 
 

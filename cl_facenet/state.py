@@ -55,6 +55,8 @@ class TrainState:
 class TrainStep(Protocol):
     """A jitted train step."""
 
+    __wrapped__: Callable[[Any, Any], tuple[Any, Any]]  # what is traced
+
     def __call__(self, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         """The state after the step, and what there is to be seen of it."""
 

@@ -83,11 +83,17 @@ class Loop(NamedTuple):
         self.checkpoints.save(step, state, data)
 
 
-def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
+def train(
+    config: ConfigDict, workdir: Path, *, as_is: bool = False
+) -> dict[str, Any] | None:
     """Trains in `workdir` from its newest checkpoint on, evaluates, returns results.
 
     None, if SIGTERM has come before the end: the state is saved, and the same call goes
     on from there. Of several processes the first alone evaluates; None to the others.
+
+    Args:
+      as_is: nothing of this package is replaced in the running program, so that its
+        step may be one that another process has traced (`kept_traces`).
 
     Raises:
       InputError: unusable data, a workdir that cannot be, or a loss that is not finite.
@@ -112,7 +118,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any] | None:
         num_photos=split.photos_an_epoch,
         num_steps=count_steps(config, split),
     )
-    start = build_start(config, model, tx, layout)
+    kept_for = learning_rates if as_is else None
+    start = build_start(config, model, tx, layout, kept_for=kept_for)
     state, began_from = _begin(config, workdir, start.state, records, split)
     batches = build_batches(config, records, split, layout)
     wait_for_all("checked")

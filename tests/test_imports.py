@@ -22,7 +22,7 @@ LAYERS = (
     ("config", "export", "loading", "gallery"),
     ("embedder", "progress", "warm_start"),
     ("checkpoint", "shipped"),
-    ("state", "metrics", "workdir", "memory", "model_folder"),
+    ("kept_traces", "state", "metrics", "workdir", "memory", "model_folder"),
     ("sharding", "model_card"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),

@@ -17,6 +17,7 @@ from PIL import Image
 from tiny import TINY, tiny_config
 
 import cl_facenet
+from cl_facenet import kept_traces
 from cl_facenet.checkpoint import Checkpoints, restore_parts
 from cl_facenet.data.folder import PREPARED_AS
 from cl_facenet.data.preprocessing import Preprocessing
@@ -148,6 +149,16 @@ def test_the_same_config_gives_the_same_run(config, whole, tmp_path):
     results = train(config, tmp_path)
     assert json.loads((tmp_path / "results.json").read_text()) == results
     assert_same_runs(whole, tmp_path, config)
+
+
+def test_a_step_that_was_kept_trains_as_if_traced(config, whole, tmp_path, monkeypatch):
+    """The first of two runs keeps it, the second finds it."""
+    monkeypatch.setattr(kept_traces, "kept_programs", lambda: tmp_path / "programs")
+    train(config, tmp_path / "first", as_is=True)
+    monkeypatch.delattr(kept_traces, "_trace")
+    train(config, tmp_path / "second", as_is=True)
+    for name in ("first", "second"):
+        assert_same_runs(whole, tmp_path / name, config)
 
 
 def test_a_finished_run_says_so_and_changes_nothing(config, whole, capsys):
