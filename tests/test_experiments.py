@@ -19,6 +19,7 @@ from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
 from experiments.groups import attributes
 from experiments.lfw_recipe import scores, seeds
+from experiments.lfw_recipe.final import TRAININGS as LFW_FINAL
 from experiments.lfw_recipe.scores import whitened
 from experiments.lfw_recipe.trials import SIDES as LFW_RECIPE_SIDES
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
@@ -33,6 +34,7 @@ ALL = [
     CENTER_RULES,
     LFW_RECIPE,
     LFW_RECIPE_SIDES,
+    LFW_FINAL,
     LFW_VIEW1,
     *LOSSES.values(),
     ORL,
