@@ -33,7 +33,7 @@ def _seed(seed: jax.Array) -> jax.Array:
 def _fold_in(key: jax.Array, number: Any) -> jax.Array:
     first, second = key
     x = _hash(jnp.asarray(number).astype(jnp.uint32) ^ first)
-    return jnp.stack([_hash(x + second), _hash(x ^ _hash(second))])
+    return jnp.stack([_hash(x + second), x])
 
 
 def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
