@@ -127,7 +127,7 @@ def test_where_nothing_can_be_written_it_is_traced(folder):
         ("jax_enable_compilation_cache", False),
     ],
 )
-def test_without_a_cache_on_this_disk_it_is_as_it_was(monkeypatch, setting, value):
+def test_without_a_cache_on_this_disk_it_is_as_it_was(setting, value):
     before = getattr(jax.config, setting)
     try:
         jax.config.update(setting, value)

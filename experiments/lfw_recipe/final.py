@@ -12,10 +12,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cl_facenet
 from cl_facenet.benchmark import benchmark
+from cl_facenet.embedder import Embedder
 from experiments import runs
 from experiments.lfw_recipe.scores import (
     CROPS,
+    Exam,
     by_threshold,
     open_training,
     score,
@@ -39,15 +42,15 @@ HEAD = [
 ]
 
 
-def on_view1(workdir: Path, exam_of: Path, thresholds: dict[str, float]) -> Any:
+def on_view1(
+    embedder: Embedder, exam: Exam, thresholds: dict[str, float]
+) -> dict[str, Any]:
     """View 1 by a training that left nobody out to take a threshold from.
 
     Args:
-      exam_of: a training on view1_tune, which has the pairs.
+      exam: that of a training on view1_tune, which has the pairs.
       thresholds: by the crop.
     """
-    _, exam = open_training(exam_of)
-    embedder, _ = open_training(workdir)
     labels, scores = exam.records.labels, {}
     for crop, mirrored in CROPS.items():
         vectors = vectors_of(embedder, exam, mirrored=mirrored)
@@ -71,9 +74,11 @@ def main() -> None:
     directory, about = runs.begin("lfw_recipe_final")
     trained = runs.train_all(directory, TRAININGS, at_once=2)
     workdirs = {name: Path(result["workdir"]) for name, result in trained.items()}
-    tuned = {crop: score(workdirs[TUNED])[crop] for crop in CROPS}
+    scored = score(workdirs[TUNED])
+    tuned = {crop: scored[crop] for crop in CROPS}
     thresholds = {crop: own["by_threshold"]["threshold"] for crop, own in tuned.items()}
-    shipped = on_view1(workdirs[SHIPPED], workdirs[TUNED], thresholds)
+    _, exam = open_training(workdirs[TUNED])
+    shipped = on_view1(cl_facenet.load(workdirs[SHIPPED]), exam, thresholds)
     halves = [str(workdirs[half]) for half in HALVES]
     view2 = benchmark(halves, "lfw_view2", "lfw", "")
     rows = [row("four fifths of its people", crop, own) for crop, own in tuned.items()]

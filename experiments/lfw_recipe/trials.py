@@ -95,7 +95,4 @@ TRIALS = {
 }
 
 # Does center loss help? Trained with several seeds, equal in everything else.
-SIDES = {
-    f"lambda {weight:g}": flags(*STRONG, f"center.weight={weight}", num_photos=MEDIUM)
-    for weight in (0.0, 10.0)
-}
+SIDES = {name: TRIALS[f"strong, {name}"] for name in ("lambda 0", "lambda 10")}
