@@ -91,16 +91,18 @@ def _make(
     buffer = io.BytesIO()
     # Level 1 takes half the time of the default and no more room on photos.
     Image.fromarray(square.pixels).save(buffer, "PNG", pnginfo=about, compress_level=1)
-    _write(path, buffer.getvalue())
+    _keep(path, buffer.getvalue())
     return Encoded(buffer.getvalue(), square.found)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _keep(path: Path, content: bytes) -> None:
     """Whole or not at all, also when two do it at once."""
-    # One that is through may have cleared the folder away.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=".", delete=False
-    ) as partial:
-        partial.write(content)
-    os.replace(partial.name, path)
+    # One that is through may clear the folder away at any moment. Then this is not
+    # kept, and need not be: it would only be for a call that goes on.
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=".", delete=False
+        ) as partial:
+            partial.write(content)
+        os.replace(partial.name, path)

@@ -1,5 +1,6 @@
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -7,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import absl.logging
 import numpy as np
@@ -176,6 +178,19 @@ def test_several_at_once(source, tmp_path):
         results = list(pool.map(lambda _: store(source, tmp_path), range(3)))
     for records in results:
         assert records.images([3, 11]).shape == (2, SIZE, SIZE, 3)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_another_that_is_through_clears_away_what_this_one_is_writing(
+    source, tmp_path, monkeypatch
+):
+    def replace_too_late(partial, path):
+        shutil.rmtree(path.parent)
+        os.replace(partial, path)
+
+    monkeypatch.setattr(squares, "os", SimpleNamespace(replace=replace_too_late))
+    records = store(source, tmp_path)
+    assert records.names() == [photo.name for photo in source.photos]
     assert len(list(tmp_path.iterdir())) == 1
 
 
