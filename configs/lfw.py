@@ -9,13 +9,18 @@ from cl_facenet.config import base
 
 def get_config(data: str = "lfw"):
     config = base(data)
-    config.batch_size = 64
-    config.num_epochs = 20
+    config.batch_size = 32
+    config.num_epochs = 36
     config.log_every_steps = 50
+    config.data.align = "dlib5_head"
     config.data.min_photos = 2
     config.data.heldout_share = 0.0
+    config.data.augment.rotate = 10.0
+    config.data.augment.zoom = 0.1
+    config.data.augment.grey = 0.2
     config.model.logit_scale = 20.0
     config.loss.name = "cosface"
     config.loss.margin = 0.1
-    config.center.weight = 0.1
+    config.center.weight = 3.0
+    config.optimizer.learning_rate = 0.002
     return config
