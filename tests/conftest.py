@@ -10,6 +10,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    # Compiling is most of the time. `XLA_FLAGS= pytest` has it done as users do.
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import pytest
 from hypothesis import settings

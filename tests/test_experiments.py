@@ -23,6 +23,7 @@ from experiments.lfw_recipe.final import TRAININGS as LFW_FINAL
 from experiments.lfw_recipe.scores import whitened
 from experiments.lfw_recipe.trials import SIDES as LFW_RECIPE_SIDES
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
+from experiments.lfw_recipe.view2 import TRAININGS as LFW_VIEW2
 from experiments.lfw_view1.run import TRAININGS as LFW_VIEW1
 from experiments.losses.run import TRAININGS as LOSSES
 from experiments.orl.run import TRAININGS as ORL
@@ -35,6 +36,7 @@ ALL = [
     LFW_RECIPE,
     LFW_RECIPE_SIDES,
     LFW_FINAL,
+    LFW_VIEW2,
     LFW_VIEW1,
     *LOSSES.values(),
     ORL,

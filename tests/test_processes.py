@@ -34,7 +34,8 @@ def start(
     """A process of the tiny training for each host, or one alone."""
     given = [workdir, cache, seconds_a_step, json.dumps(changes or {})]
     limited = ["sh", "-c", f'ulimit -f {blocks_a_file}; exec "$@"', "sh"]
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = os.environ["XLA_FLAGS"]
+    flags += f" --xla_force_host_platform_device_count={devices}"
     return [
         subprocess.Popen(
             [*limited, sys.executable, PROGRAM, *map(str, given + which)],

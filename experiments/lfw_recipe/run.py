@@ -28,18 +28,24 @@ HEAD = [
 def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]:
     """Trains one, scores it on the people to tune on, and once on view 1's test."""
     (result,) = runs.train_all(directory, {name: TRIALS[name]}).values()
-    workdir = Path(result["workdir"])
-    num_photos = result["step"] * read_config(workdir)["batch_size"]
     return {
         "flags": shlex.join(TRIALS[name]),
         "about": about,
-        # At the median speed: a search may be halted for a while, and go on.
-        "minutes": num_photos / result["photos_per_second"] / 60,
-        "num_photos": num_photos,
+        **cost(result),
         "train_loss": result["metrics"][-1]["train/loss"],
         "center_gradient_share": result["metrics"][-1]["train/center_gradient_share"],
-        "scores": score(workdir),
+        "scores": score(Path(result["workdir"])),
     }
+
+
+def cost(result: runs.Results) -> dict[str, float]:
+    """The photos that a training saw, and its minutes.
+
+    They are at its median speed: a training may be halted for a while, and go on.
+    """
+    num_photos = result["step"] * read_config(Path(result["workdir"]))["batch_size"]
+    minutes = num_photos / result["photos_per_second"] / 60
+    return {"minutes": minutes, "num_photos": num_photos}
 
 
 def measure_eigenfaces(align: str, about: dict[str, str]) -> dict[str, Any]:
