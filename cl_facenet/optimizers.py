@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from cl_facenet.params import HEAD
@@ -61,12 +62,53 @@ def make_optimizer(
         "adagrad": optax.scale_by_rss(initial_accumulator_value=0.1),
     }[name]
     directions = optax.partition(
-        {"head": direction, "network": optax.flatten(direction)}, parts
+        {"head": direction, "network": joined(direction)}, parts
     )
     rate = optax.scale_by_learning_rate(schedule)
     if name == "adam":
         return optax.chain(directions, decay, rate)
     return optax.chain(decay, directions, rate)
+
+
+def joined(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`inner` of all arrays as one, as in `optax.flatten`; it does not see parameters.
+
+    The difference is what there is to compile for a CPU. XLA compiles what takes an
+    array out of the whole, and adds it to a parameter, once for every place in it: a
+    sixth of a step's kernels. Here arrays of one shape have one kernel.
+    """
+
+    def whole(tree: Any) -> jax.Array:
+        return jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
+
+    def update(
+        grads: Any, state: optax.OptState, params: Any = None
+    ) -> tuple[Any, optax.OptState]:
+        del params
+        leaves, structure = jax.tree.flatten(grads)
+        directions, state = inner.update(whole(grads), state)
+        sizes = [x.size for x in leaves]
+        parts = jax.lax.platform_dependent(
+            directions,
+            cpu=lambda x: _taken_apart(x, sizes),
+            default=lambda x: jnp.split(x, np.cumsum(sizes)[:-1]),
+        )
+        shaped = [x.reshape(like.shape) for x, like in zip(parts, leaves, strict=True)]
+        return jax.tree.unflatten(structure, shaped), state
+
+    return optax.GradientTransformation(
+        lambda params: inner.init(whole(params)), update
+    )
+
+
+def _taken_apart(whole: jax.Array, sizes: list[int]) -> list[jax.Array]:
+    """Parts of so many numbers, from places that XLA does not see to be constants."""
+    places = [np.int32(place) for place in np.cumsum([0, *sizes[:-1]])]
+    places = jax.lax.cond(whole[0] > 0, lambda: places, lambda: places)
+    return [
+        jax.lax.dynamic_slice_in_dim(whole, place, size)
+        for place, size in zip(places, sizes, strict=True)
+    ]
 
 
 def scale_by_adam_dl4j(epsilon: float) -> optax.GradientTransformation:

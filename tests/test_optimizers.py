@@ -1,11 +1,20 @@
 """Schedules by their values; optimizers by one step worked by hand."""
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from cl_facenet.optimizers import kernels, make_optimizer, make_schedule, parts
+from cl_facenet.optimizers import (
+    joined,
+    kernels,
+    make_optimizer,
+    make_schedule,
+    parts,
+)
 
 SETTINGS = {
     "num_steps": 100,
@@ -92,6 +101,23 @@ def test_kernels():
         "bn": {"scale": False, "bias": False},
         "logits": {"kernel": True, "bias": False},
     }
+
+
+def test_arrays_joined_move_as_they_do_apart():
+    inner = optax.scale_by_adam()
+    keys = jax.random.split(jax.random.key(0), 3)
+    shapes = {"a": (3, 2), "b": (), "c": (3, 2)}
+    params = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+    apart, together = inner.init(params), joined(inner).init(params)
+    assert together.mu.shape == (13,)  # as of optax.flatten: what checkpoints hold
+    for key in keys:
+        grads = {
+            name: jax.random.normal(jax.random.fold_in(key, i), shape)
+            for i, (name, shape) in enumerate(shapes.items())
+        }
+        expected, apart = inner.update(grads, apart)
+        actual, together = joined(inner).update(grads, together)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), actual, expected)
 
 
 def test_the_head_is_a_part_by_itself():

@@ -121,6 +121,18 @@ def test_the_program_is_small(program):
     assert len(re.findall(r" fusion\(", entry)) < 1000
 
 
+def test_parameters_of_one_shape_are_updated_by_one_kernel(program):
+    """Each of 161 had its own, when what it took of the joined updates was constant."""
+    whole = "f32[3733968]"
+    kernels = [
+        re.sub(r"%[\w.-]+|metadata=\{.*?\}|[\w.]+(?=: )", "", kernel)
+        for kernel in re.split(r"\n\n", program)
+        if kernel.startswith("%fused") and whole in kernel.splitlines()[0]
+    ]
+    assert len(kernels) > 150
+    assert len(set(kernels)) < 60
+
+
 def _result(line: str) -> tuple[str, int]:
     """What a line of a program defines, and how many numbers it has; 0: no array."""
     match = re.match(r"\s*(?:ROOT )?(%[\w.-]+) = \w+\[([\d,]*)\]", line)
