@@ -19,6 +19,7 @@ from cl_facenet.centers import (
     within_between_ratio,
 )
 from cl_facenet.collapse import effective_rank
+from cl_facenet.compiling import jit_once
 from cl_facenet.losses import Given, Loss
 from cl_facenet.losses.class_sampling import narrow, number_sampled, sample_classes
 from cl_facenet.models.facenet import FaceNet, unit_range
@@ -108,9 +109,9 @@ def make_create_state(
         )
 
     if layout.mesh is None:
-        return jax.jit(create)
+        return jit_once(create)
     where = state_shardings(layout, jax.eval_shape(create))
-    return jax.jit(create, out_shardings=where)
+    return jit_once(create, out_shardings=where)
 
 
 def abstract_state(create: Callable[[], TrainState], layout: Layout) -> TrainState:
