@@ -2,10 +2,10 @@
 
 python -m experiments.exports.run [--rounds=7] [--steps=10]
 
-Needs the extra `onnx`, and LFW as `prepare lfw --align=dlib` left it. The shipped
-embedder is exported by `cl-facenet export` in each format; each way to run it is a
-process of its own, and they take turns, round after round. The photos are of people of
-LFW's view 1 test, who were never trained on. Writes results.json and table.md.
+Needs the extra `onnx`, and LFW prepared (README). The shipped embedder is exported by
+`cl-facenet export` in each format; each way to run it is a process of its own, and they
+take turns, round after round. The photos are of people of LFW's view 1 test, who were
+never trained on. Writes results.json and table.md.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import cl_facenet
 from cl_facenet.data.lfw import read_protocol_files
 from cl_facenet.data.lfw_splits import view1_pairs
 from cl_facenet.dataset import open_lfw
@@ -63,7 +64,8 @@ REFERENCE = next(iter(WAYS))
 
 def photos() -> np.ndarray:
     """Aligned squares of people never trained on: uint8 [N, 96, 96, 3]."""
-    records = open_lfw(default_cache_dir(), "dlib", 96)
+    how = cl_facenet.load(MODEL).preprocessing
+    records = open_lfw(default_cache_dir(), how.align, how.image_size)
     pairs = view1_pairs(read_protocol_files(records.directory), records.names())
     return records.images(np.unique(pairs.rows)[:NUM_PHOTOS])
 
