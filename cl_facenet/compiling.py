@@ -33,20 +33,6 @@ def jit(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
     )
 
 
-def jit_once(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
-    """`jax.jit` of what runs once: to optimise it would take longer than to run it.
-
-    Args:
-      options: those of `jax.jit`.
-    """
-    on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(
-        function,
-        compiler_options={"xla_backend_optimization_level": 0} if on_cpu else None,
-        **options,
-    )
-
-
 def keep_programs() -> None:
     """From here on, what is compiled is kept on disk for the next process.
 

@@ -19,7 +19,6 @@ from cl_facenet.centers import (
     within_between_ratio,
 )
 from cl_facenet.collapse import effective_rank
-from cl_facenet.compiling import jit_once
 from cl_facenet.losses import Given, Loss
 from cl_facenet.losses.class_sampling import narrow, number_sampled, sample_classes
 from cl_facenet.models.facenet import FaceNet, unit_range
@@ -109,9 +108,9 @@ def make_create_state(
         )
 
     if layout.mesh is None:
-        return jit_once(create)
+        return jax.jit(create)
     where = state_shardings(layout, jax.eval_shape(create))
-    return jit_once(create, out_shardings=where)
+    return jax.jit(create, out_shardings=where)
 
 
 def abstract_state(create: Callable[[], TrainState], layout: Layout) -> TrainState:
