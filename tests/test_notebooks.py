@@ -36,11 +36,11 @@ def run(tmp_path, monkeypatch):
 def test_compare_faces(run):
     notebook, _ = run("compare_faces", PEOPLE=16)
     text = printed(notebook)
-    assert re.search(r"Verdict\(same=True, distance=0\.\d+, threshold=0\.90", text)
+    assert re.search(r"Verdict\(same=True, distance=0\.\d+, threshold=0\.77", text)
     assert "num_different_pairs=6848158, num_people=1711" in text
     promised = re.findall(r"promised +1\.000%, .*: +([\d.]+)% of different", text)
     by_lfw, by_own = (float(share) for share in promised)
-    assert by_own < 10 < by_lfw  # which is what the notebook is about
+    assert max(1, by_own) < by_lfw  # which is what the notebook is about
     assert count_pictures(notebook) == 6
 
 

@@ -36,7 +36,7 @@ def test_its_card(embedder):
     )
     assert card.trained_on.data == "lfw-deep-funneled"
     assert len(card.trained_on.people) == 1184
-    assert embedder.preprocessing.align == "dlib"
+    assert embedder.preprocessing.align == "dlib5_head"
     verification = card.results["verification"]
     assert verification["protocol"].startswith("LFW view 1")
     assert verification["num_pairs"] == 1000
