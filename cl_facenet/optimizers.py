@@ -104,6 +104,7 @@ def joined(inner: optax.GradientTransformation) -> optax.GradientTransformation:
 def _taken_apart(whole: jax.Array, sizes: list[int]) -> list[jax.Array]:
     """Parts of so many numbers, from places that XLA does not see to be constants."""
     places = [np.int32(place) for place in np.cumsum([0, *sizes[:-1]])]
+    # The same either way; but what a condition chooses is no constant to XLA.
     places = jax.lax.cond(whole[0] > 0, lambda: places, lambda: places)
     return [
         jax.lax.dynamic_slice_in_dim(whole, place, size)

@@ -21,7 +21,6 @@ from experiments.lfw_recipe.scores import (
     Exam,
     by_threshold,
     open_training,
-    score,
     vectors_of,
     verify_all,
 )
@@ -84,10 +83,12 @@ def main() -> None:
     directory, about = runs.begin("lfw_recipe_final")
     trained = runs.train_all(directory, TRAININGS, at_once=2)
     workdirs = {name: Path(result["workdir"]) for name, result in trained.items()}
-    scored = score(workdirs[TUNED])
-    tuned = {crop: scored[crop] for crop in CROPS}
+    embedder, exam = open_training(workdirs[TUNED])
+    tuned = {
+        crop: exam.grade(vectors_of(embedder, exam, mirrored=mirrored))
+        for crop, mirrored in CROPS.items()
+    }
     thresholds = {crop: own["by_threshold"]["threshold"] for crop, own in tuned.items()}
-    _, exam = open_training(workdirs[TUNED])
     shipped = on_view1(cl_facenet.load(workdirs[SHIPPED]), exam, thresholds)
     final = {
         name: cost(result) | {"train": result["metrics"][-1], "scores": scores}
