@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from cl_facenet.errors import InputError
 
@@ -12,10 +13,12 @@ from cl_facenet.errors import InputError
 def write_whole(path: Path, content: bytes) -> None:
     """Writes beside `path`, and then takes its place: a reader never sees half a file.
 
+    Of several who write to one path at once, each writes all of its own.
+
     Raises:
       OSError: it cannot be written; nothing of it is left.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

@@ -1,7 +1,10 @@
 """A file or a folder that is written whole, or stays as it was."""
 
+import os
+
 import pytest
 
+from cl_facenet import whole_files
 from cl_facenet.whole_files import whole_folder, write_whole
 
 
@@ -20,6 +23,22 @@ def test_what_cannot_be_replaced_stays_as_it_was(tmp_path):
         write_whole(path, b"content")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
     assert (path / "full").is_dir()
+
+
+def test_another_that_writes_meanwhile_disturbs_nobody(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    replace = os.replace
+
+    def after_another(partial, path):
+        monkeypatch.setattr(whole_files.os, "replace", replace)
+        write_whole(path, b"another's")
+        assert path.read_bytes() == b"another's"
+        replace(partial, path)
+
+    monkeypatch.setattr(whole_files.os, "replace", after_another)
+    write_whole(path, b"this one's")
+    assert path.read_bytes() == b"this one's"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_folder_has_its_name_when_all_is_in_it(tmp_path):

@@ -6,9 +6,7 @@ files that are there.
 
 import contextlib
 import io
-import os
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import (
@@ -27,6 +25,7 @@ from PIL.PngImagePlugin import PngInfo
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
 from cl_facenet.errors import InputError
+from cl_facenet.whole_files import write_whole
 
 _IN_FLIGHT = 64
 _FACE, _NOT_FOUND = "face", "not found"  # what the PNG says, where one was sought
@@ -96,13 +95,8 @@ def _make(
 
 
 def _keep(path: Path, content: bytes) -> None:
-    """Whole or not at all, also when two do it at once."""
-    # One that is through may clear the folder away at any moment. Then this is not
-    # kept, and need not be: it would only be for a call that goes on.
+    # Another call that is through may clear the folder away at any moment. Then this
+    # is not kept, and need not be: it would only be for a call that goes on.
     with contextlib.suppress(FileNotFoundError, FileExistsError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=".", delete=False
-        ) as partial:
-            partial.write(content)
-        os.replace(partial.name, path)
+        write_whole(path, content)

@@ -1,6 +1,5 @@
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -8,7 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import absl.logging
 import numpy as np
@@ -21,6 +19,7 @@ from cl_facenet.data.preprocessing import Preprocessing
 from cl_facenet.data.records import prepare
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
+from cl_facenet.whole_files import write_whole
 
 SIZE = 24
 
@@ -184,11 +183,10 @@ def test_several_at_once(source, tmp_path):
 def test_another_that_is_through_clears_away_what_this_one_is_writing(
     source, tmp_path, monkeypatch
 ):
-    def replace_too_late(partial, path):
-        shutil.rmtree(path.parent)
-        os.replace(partial, path)
+    def write_too_late(path, content):
+        write_whole(path.parent / "cleared away" / path.name, content)
 
-    monkeypatch.setattr(squares, "os", SimpleNamespace(replace=replace_too_late))
+    monkeypatch.setattr(squares, "write_whole", write_too_late)
     records = store(source, tmp_path)
     assert records.names() == [photo.name for photo in source.photos]
     assert len(list(tmp_path.iterdir())) == 1
