@@ -218,7 +218,7 @@ def _run_lfw(arguments: argparse.Namespace) -> None:
         arguments.source and arguments.source.expanduser(),
         arguments.protocol and arguments.protocol.expanduser(),
         arguments.cache_dir.expanduser(),
-        _preprocessing(arguments),
+        Preprocessing.of(arguments.align, arguments.image_size),
     )
 
 
@@ -226,16 +226,9 @@ def _run_folder(arguments: argparse.Namespace) -> None:
     prepare_folder(
         arguments.source.expanduser(),
         arguments.out.expanduser(),
-        _preprocessing(arguments),
+        Preprocessing.of(arguments.align, arguments.image_size),
         skip_unreadable=arguments.skip_unreadable,
     )
-
-
-def _preprocessing(arguments: argparse.Namespace) -> Preprocessing:
-    size = arguments.image_size
-    if size is None:
-        size = 112 if arguments.align == "dlib5" else 96
-    return Preprocessing(arguments.align, size)
 
 
 if __name__ == "__main__":

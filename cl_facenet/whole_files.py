@@ -18,7 +18,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
       OSError: it cannot be written; nothing of it is left.
     """
-    partial = path.with_name(f"{path.name}.{uuid4().hex[:8]}.partial")
+    partial = path.with_name(f".{uuid4().hex}.partial")
     try:
         partial.write_bytes(content)
         os.replace(partial, path)

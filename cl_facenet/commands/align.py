@@ -23,7 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="dlib: OpenFace's eyes and nose (default); dlib5: ArcFace's five points; "
         "dlib5_head: these, with hair and chin; none: the central square",
     )
-    parser.add_argument("--image-size", type=int, default=96, help="pixels a side")
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        help="pixels a side (default: 112 for dlib5, else 96)",
+    )
     add_skip_unreadable(parser)
 
 
@@ -35,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = align_photos(
         arguments.source,
         arguments.target,
-        Preprocessing(arguments.align, arguments.image_size),
+        Preprocessing.of(arguments.align, arguments.image_size),
         skip_unreadable=arguments.skip_unreadable,
     )
     if arguments.json:

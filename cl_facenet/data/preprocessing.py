@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from PIL import Image
@@ -37,6 +37,13 @@ class Preprocessing:
 
     align: str
     image_size: int
+
+    @classmethod
+    def of(cls, align: str, image_size: int | None) -> Self:
+        """Without a size of the peer's: ArcFace's 112 for dlib5, else OpenFace's 96."""
+        if image_size is None:
+            image_size = 112 if align == "dlib5" else 96
+        return cls(align, image_size)
 
     def __post_init__(self) -> None:
         if self.align not in ALIGN:

@@ -1,6 +1,6 @@
-"""The picture of all trials: python -m experiments.lfw_recipe.picture
+"""The picture of all trials and the recipe: python -m experiments.lfw_recipe.picture
 
-Reads results.json, writes trials.png.
+Reads results.json and final.json, writes trials.png.
 """
 
 import json
@@ -58,7 +58,9 @@ def _dot(
 
 def main() -> None:
     """The picture beside this file."""
-    draw(json.loads((HERE / "results.json").read_text()), HERE / "trials.png")
+    trials = json.loads((HERE / "results.json").read_text())
+    final = json.loads((HERE / "final.json").read_text())["results"]
+    draw(trials | {"the recipe": final["view1_tune"]}, HERE / "trials.png")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,13 @@ def test_a_description_is_read_back(align_by):
     assert made.describe()["image_size"] == 96
 
 
+@pytest.mark.parametrize("align_by", ALIGN)
+def test_without_a_size_it_is_the_peer_s(align_by):
+    peers = 112 if align_by == "dlib5" else 96
+    assert Preprocessing.of(align_by, None) == Preprocessing(align_by, peers)
+    assert Preprocessing.of(align_by, 40) == Preprocessing(align_by, 40)
+
+
 def test_without_alignment_it_is_the_central_square():
     square = Preprocessing("none", 40)(NOISE)
     np.testing.assert_array_equal(square.pixels, fit_square(NOISE, 40))
