@@ -125,17 +125,41 @@ def test_sides_differ_when_their_interval_leaves_zero_out(monkeypatch):
     rng = np.random.default_rng(0)
     people, same = rng.integers(0, 80, (400, 2)), np.arange(400) % 2 == 0
     people[same, 1] = people[same, 0]
+    pairs = seeds.Pairs(people, same)
 
     def side(apart):
         distances = rng.normal(np.where(same, -apart, apart), 1, (3, 400))
         return np.concatenate([np.zeros((3, 1)), distances], 1)
 
     near, far = side(0.3), side(1.0)
-    (accuracy, area), (low, high) = seeds.differences(far, near, people, same, seed=0)
+    (accuracy, area), (low, high) = seeds.differences(far, near, pairs, seed=0)
     right = [(own[:, 1:] < 0) == same for own in (far, near)]
     assert accuracy == pytest.approx(right[0].mean() - right[1].mean())
     assert (low > 0).all()
     assert low[1] < area < high[1]
-    _, (low, high) = seeds.differences(near, side(0.3), people, same, seed=0)
+    _, (low, high) = seeds.differences(near, side(0.3), pairs, seed=0)
     assert (low < 0).all()
     assert (high > 0).all()
+
+
+def test_the_table_of_seeds(monkeypatch):
+    monkeypatch.setattr(seeds, "NUM_DRAWS", 5)
+    people = [[n, m] for n in range(0, 40, 2) for m in (n, n, n + 1, n + 1)]
+    listed = {"people": people, "same": [True, True, False, False] * 20}
+    # With each seed another quarter comes out wrong, with both together none.
+    distances = [[0.1, 1.4, 1.5, 2.0] * 20, [0.1, 0.2, 0.9, 2.0] * 20]
+    known = {
+        "pairs": {"view 1": listed, "tune": listed},
+        "trainings": {
+            seeds.name_of(side, seed): {
+                "threshold": 1.0,
+                "distances": {"view 1": own, "tune": own},
+            }
+            for side in LFW_RECIPE_SIDES
+            for seed, own in enumerate(distances)
+        },
+    }
+    first, second, *sums = seeds.table(known, 2).splitlines()[2:]
+    assert first.startswith("| lambda 0 | 0.750, 0.750 | 1.000, 1.000 |")
+    assert second.endswith("| +0.000 (+0.000 to +0.000) " * 3 + "|")
+    assert sums[1].startswith("| lambda 10, 2 together | 1.000 | 1.000 |")
