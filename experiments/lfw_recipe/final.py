@@ -4,8 +4,8 @@ python -m experiments.lfw_recipe.final
 
 Trains it on four fifths of view 1's training people, whose others give the threshold,
 and on all of them (the shipped embedder), beside each other, each on a core of its own.
-What is interrupted goes on. Writes final.json and final.md. LFW must be prepared
-(README).
+What is interrupted goes on. Writes final.json and final.md, and keeps the report of
+the latter. LFW must be prepared (README).
 """
 
 import json
@@ -103,6 +103,7 @@ def main() -> None:
     rows.append(row("the recipe", final[TUNED]))
     rows.append(row("the recipe, all people of view 1", final[SHIPPED]))
     (HERE / "final.md").write_text(runs.markdown(HEAD, rows))
+    runs.keep_report(HERE, trained[SHIPPED])
     print((HERE / "final.md").read_text())
 
 
