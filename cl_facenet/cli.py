@@ -13,7 +13,7 @@ from cl_facenet.commands import (
     export,
     identify,
 )
-from cl_facenet.errors import InputError, reason_of
+from cl_facenet.errors import exit_status_of
 
 _COMMANDS = {
     "compare": (compare, "whether two photos show the same person"),
@@ -29,18 +29,9 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; what the user can mend is one line and an exit status."""
     arguments = _parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-    except InputError as error:
-        print(f"cl-facenet: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:  # a full disk, a folder that may not be written
-        print(f"cl-facenet: {reason_of(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("cl-facenet: stopped", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status_of(
+        "cl-facenet", lambda: arguments.run(arguments), when_stopped="stopped"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,8 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
+import sys
+from collections.abc import Callable
+
 
 class InputError(ValueError):
     """Bad data or a bad file; the message names it and says what to do (exit 1)."""
@@ -14,6 +17,26 @@ class UsageError(InputError):
     """A bad flag or config key; the message names it and says what to do (exit 2)."""
 
     exit_status = 2
+
+
+def exit_status_of(program: str, run: Callable[[], None], *, when_stopped: str) -> int:
+    """That of a program; what the user can mend is one line on the standard error.
+
+    Args:
+      when_stopped: what is said when Ctrl-C ends it.
+    """
+    try:
+        run()
+    except InputError as error:
+        said, status = str(error), error.exit_status
+    except OSError as error:  # a full disk, a folder that may not be written
+        said, status = reason_of(error), 1
+    except KeyboardInterrupt:
+        said, status = when_stopped, 130
+    else:
+        return 0
+    print(f"{program}: {said}", file=sys.stderr)
+    return status
 
 
 def reason_of(error: OSError) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from cl_facenet.errors import InputError, UsageError, reason_of
+from cl_facenet.errors import UsageError, exit_status_of
 from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.huge_pages import restart_with_huge_pages
 
@@ -38,25 +38,20 @@ def main(argv: Sequence[str]) -> int:
     """Runs one mode; what the user can mend is one line and an exit status."""
     # Orbax logs, with its whole traceback, what it also raises.
     logging.set_verbosity(logging.FATAL)
-    try:
-        with no_garbage_collection():
-            config = _parse(argv)  # runs the config file, which imports JAX
-            from cl_facenet.config import resolve, validate
-        resolve(config)
-        validate(config)
-        {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](
-            config
-        )
-    except InputError as error:
-        print(f"cl_facenet: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:  # a full disk, a directory that may not be written
-        print(f"cl_facenet: {reason_of(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status_of(
+        "cl_facenet",
+        lambda: _run(argv),
+        when_stopped="stopped; the same command goes on",
+    )
+
+
+def _run(argv: Sequence[str]) -> None:
+    with no_garbage_collection():
+        config = _parse(argv)  # runs the config file, which imports JAX
+        from cl_facenet.config import resolve, validate
+    resolve(config)
+    validate(config)
+    {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](config)
 
 
 def _parse(argv: Sequence[str]) -> ConfigDict:

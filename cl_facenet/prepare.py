@@ -25,25 +25,18 @@ from cl_facenet.data.records import (
     store,
 )
 from cl_facenet.dataset import lfw_directory
-from cl_facenet.errors import InputError, printable, reason_of
+from cl_facenet.errors import InputError, exit_status_of, printable
 from cl_facenet.user_cache import default_cache_dir
 
 
 def main(argv: Sequence[str]) -> int:
     """Prepares photos; what the user can mend is one line and an exit status."""
     arguments = _parser().parse_args(argv)
-    try:
-        arguments.run(arguments)
-    except InputError as error:
-        print(f"cl_facenet: {error}", file=sys.stderr)
-        return error.exit_status
-    except OSError as error:  # a full disk, a folder that may not be written
-        print(f"cl_facenet: {reason_of(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("cl_facenet: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status_of(
+        "cl_facenet",
+        lambda: arguments.run(arguments),
+        when_stopped="stopped; the same command goes on",
+    )
 
 
 def prepare_folder(

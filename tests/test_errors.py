@@ -2,7 +2,13 @@
 
 import pytest
 
-from cl_facenet.errors import InputError, UsageError, printable, reason_of
+from cl_facenet.errors import (
+    InputError,
+    UsageError,
+    exit_status_of,
+    printable,
+    reason_of,
+)
 
 
 @pytest.mark.parametrize("kind", [InputError, UsageError])
@@ -31,3 +37,30 @@ def test_what_is_printable_stays():
 )
 def test_the_system_s_reason(error, says):
     assert reason_of(error) == says
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says"),
+    [
+        (InputError("mend it"), 1, "faces: mend it\n"),
+        (UsageError("give another"), 2, "faces: give another\n"),
+        (OSError(28, "No space left", "a"), 1, "faces: a: No space left\n"),
+        (KeyboardInterrupt(), 130, "faces: stopped\n"),
+    ],
+)
+def test_a_program_ends_with_one_line_and_a_status(error, status, says, capsys):
+    def run():
+        raise error
+
+    assert exit_status_of("faces", run, when_stopped="stopped") == status
+    assert capsys.readouterr().err == says
+
+
+def test_a_program_that_does_its_work_says_nothing(capsys):
+    assert exit_status_of("faces", lambda: None, when_stopped="stopped") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_nobody_s_to_mend_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        exit_status_of("faces", lambda: 1 / 0, when_stopped="stopped")
