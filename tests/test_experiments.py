@@ -18,9 +18,8 @@ from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.exports.run import WAYS
 from experiments.exports.worker import SIDES
 from experiments.groups import attributes
-from experiments.lfw_recipe import scores, seeds
+from experiments.lfw_recipe import scores, seeds, ways
 from experiments.lfw_recipe.final import TRAININGS as LFW_FINAL
-from experiments.lfw_recipe.scores import whitened
 from experiments.lfw_recipe.trials import SIDES as LFW_RECIPE_SIDES
 from experiments.lfw_recipe.trials import TRIALS as LFW_RECIPE
 from experiments.lfw_recipe.view2 import TRAININGS as LFW_VIEW2
@@ -115,9 +114,47 @@ def test_view_1_is_scored_by_a_threshold_that_it_had_no_part_in():
 def test_whitened_vectors_are_of_length_1_and_alike_in_every_direction():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(2000, 4)) * [9, 3, 1, 0.1] + 5
-    white = whitened(vectors)(vectors)
+    white = ways.whitened(vectors, np.zeros(2000))(vectors)
     np.testing.assert_allclose(np.linalg.norm(white, axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(4 * np.cov(white.T), np.eye(4), atol=0.15)
+
+
+def test_the_discriminant_holds_what_varies_within_people_of_no_account():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(30), 20)
+    people = rng.normal(size=(30, 4))[labels] * [1, 1, 1, 0]
+    vectors = people + rng.normal(size=(600, 4)) * [0.1, 0.1, 0.1, 2]
+    mapped = ways.discriminant(vectors, labels)(vectors)
+    np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), 1, rtol=1e-6)
+
+    def within_and_between(own):
+        means = np.stack([own[labels == person].mean(0) for person in range(30)])
+        return np.square(own - means[labels]).sum(-1).mean(), means.var(0).sum()
+
+    within, between = within_and_between(mapped)
+    assert within < 0.2 * between
+    within, between = within_and_between(normalize(vectors))
+    assert within > 0.8 * between
+
+
+def test_views_of_a_photo_are_it_mirrored_and_zoomed_about_the_middle():
+    down, across = np.mgrid[:96, :96]
+    disc = np.hypot(down - 47.5, across - 47.5) < 24
+    photos = np.stack([np.stack([255 * disc, 2 * across, across], -1)] * 2)
+    photos = photos.astype(np.uint8)
+    for view, times in (
+        *((ways.as_they_are, 1), (ways.mirrored, 1)),
+        *((ways.nearer, 1.1), (ways.nearer_mirrored, 1.1)),
+        *((ways.farther, 1 / 1.1), (ways.farther_mirrored, 1 / 1.1)),
+    ):
+        seen = view(photos)
+        assert seen.shape == photos.shape
+        assert seen.dtype == np.uint8
+        np.testing.assert_array_equal(seen[0], seen[1])
+        area = np.mean(seen[0, ..., 0] > 127) / disc.mean()
+        assert area == pytest.approx(times**2, rel=0.04)
+        rises = seen[0, 48, 70, 1] > seen[0, 48, 20, 1]
+        assert rises == (view in (ways.as_they_are, ways.nearer, ways.farther))
 
 
 def test_sides_differ_when_their_interval_leaves_zero_out(monkeypatch):

@@ -17,13 +17,14 @@ from cl_facenet.embedder import Embedder
 from experiments import runs
 from experiments.lfw_recipe.run import RESULTS, cost
 from experiments.lfw_recipe.scores import (
-    CROPS,
     Exam,
     by_threshold,
     open_training,
+    score,
     vectors_of,
     verify_all,
 )
+from experiments.lfw_recipe.ways import CROPS, MIRRORED, ONE, SIX
 
 HERE = Path(__file__).parent
 TUNED, SHIPPED = "view1_tune", "view1"
@@ -39,7 +40,7 @@ BESIDE = {
 }
 HEAD = [
     *("", "photos seen", "minutes", "view 1: accuracy (95 % interval)"),
-    *("AUC (95 % interval)", "accuracy with the mirror image"),
+    *("AUC (95 % interval)", "accuracy with the mirror image", "by six crops"),
 ]
 
 
@@ -53,8 +54,8 @@ def on_view1(
       thresholds: by the crop.
     """
     labels, scores = exam.records.labels, {}
-    for crop, mirrored in CROPS.items():
-        vectors = vectors_of(embedder, exam, mirrored=mirrored)
+    for crop, views in CROPS.items():
+        vectors = vectors_of(embedder, exam, views)
         view1 = verify_all(vectors, exam.tested, labels)
         scores[crop] = {
             "view1": view1.summary(),
@@ -65,16 +66,18 @@ def on_view1(
 
 def row(name: str, own: dict[str, Any]) -> list[str]:
     """Its cells under HEAD."""
-    one, mirrored = (own["scores"].get(crop) for crop in CROPS)
+    one, *more = (own["scores"].get(crop) for crop in (ONE, MIRRORED, SIX))
+    is_network = "num_photos" in own
     return [
         name,
-        f"{own['num_photos']:,}" if mirrored else "",
-        f"{own['minutes']:.0f}" if mirrored else "",
+        f"{own['num_photos']:,}" if is_network else "",
+        f"{own['minutes']:.0f}" if is_network else "",
         runs.with_interval(one["by_threshold"], "accuracy_mean"),
         runs.with_interval(one["view1"], "auc"),
-        runs.with_interval(mirrored["by_threshold"], "accuracy_mean")
-        if mirrored
-        else "",
+        *(
+            runs.with_interval(crop["by_threshold"], "accuracy_mean") if crop else ""
+            for crop in more
+        ),
     ]
 
 
@@ -83,12 +86,9 @@ def main() -> None:
     directory, about = runs.begin("lfw_recipe_final")
     trained = runs.train_all(directory, TRAININGS, at_once=2)
     workdirs = {name: Path(result["workdir"]) for name, result in trained.items()}
-    embedder, exam = open_training(workdirs[TUNED])
-    tuned = {
-        crop: exam.grade(vectors_of(embedder, exam, mirrored=mirrored))
-        for crop, mirrored in CROPS.items()
-    }
-    thresholds = {crop: own["by_threshold"]["threshold"] for crop, own in tuned.items()}
+    tuned = score(workdirs[TUNED], tuple(CROPS))
+    thresholds = {crop: tuned[crop]["by_threshold"]["threshold"] for crop in CROPS}
+    _, exam = open_training(workdirs[TUNED])
     shipped = on_view1(cl_facenet.load(workdirs[SHIPPED]), exam, thresholds)
     final = {
         name: cost(result) | {"train": result["metrics"][-1], "scores": scores}

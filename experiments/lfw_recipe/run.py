@@ -13,8 +13,9 @@ from typing import Any
 
 from cl_facenet.workdir import read_config
 from experiments import runs
-from experiments.lfw_recipe.scores import CROPS, score, score_eigenfaces
+from experiments.lfw_recipe.scores import score, score_eigenfaces
 from experiments.lfw_recipe.trials import EIGENFACES, TRIALS
+from experiments.lfw_recipe.ways import MIRRORED, ONE
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -34,7 +35,7 @@ def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]
         **cost(result),
         "train_loss": result["metrics"][-1]["train/loss"],
         "center_gradient_share": result["metrics"][-1]["train/center_gradient_share"],
-        "scores": score(Path(result["workdir"])),
+        "scores": score(Path(result["workdir"]), (ONE, MIRRORED)),
     }
 
 
@@ -50,12 +51,12 @@ def cost(result: runs.Results) -> dict[str, float]:
 
 def measure_eigenfaces(align: str, about: dict[str, str]) -> dict[str, Any]:
     """What there is without a network."""
-    return {"about": about, "scores": {"one crop": score_eigenfaces(align)}}
+    return {"about": about, "scores": {ONE: score_eigenfaces(align)}}
 
 
 def row(name: str, trial: dict[str, Any]) -> list[str]:
     """A trial's cells under HEAD."""
-    one, mirrored = (trial["scores"].get(crop) for crop in CROPS)
+    one, mirrored = (trial["scores"].get(crop) for crop in (ONE, MIRRORED))
     is_network = mirrored is not None
     return [
         name,
@@ -72,7 +73,7 @@ def row(name: str, trial: dict[str, Any]) -> list[str]:
 
 def tuned(trial: dict[str, Any]) -> float:
     """What trials are ordered by: the AUC on the people to tune on."""
-    return float(trial["scores"]["one crop"]["tune"]["auc"])
+    return float(trial["scores"][ONE]["tune"]["auc"])
 
 
 def main() -> None:

@@ -4,14 +4,13 @@ Thresholds are the best ones for the people of the training half whom it left ou
 never for the pairs that are scored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
-from sklearn.decomposition import PCA
 from sklearn.preprocessing import normalize
 
 import cl_facenet
@@ -30,25 +29,7 @@ from cl_facenet.evaluation.verification import (
 )
 from cl_facenet.workdir import read_config
 from experiments.eigenfaces import COMPONENTS, eigenfaces
-
-# From the vectors of the people trained on [M, D] to a map of vectors [N, D] to others.
-Fit = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]
-
-
-def as_they_are(_: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """No change."""
-    return lambda vectors: vectors
-
-
-def whitened(trained: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """By principal components, each with the same variance, and unit vectors again."""
-    pca = PCA(whiten=True).fit(trained)
-    return lambda vectors: normalize(pca.transform(vectors))
-
-
-# Ways to use a network's vectors: for one photo, for it and its mirror image.
-FITS: Mapping[str, Fit] = {"": as_they_are, ", whitened": whitened}
-CROPS = {"one crop": False, "with its mirror image": True}
+from experiments.lfw_recipe.ways import CROPS, FITS, View
 
 
 @dataclass(frozen=True)
@@ -101,12 +82,15 @@ def open_training(workdir: Path) -> tuple[Embedder, Exam]:
     return embedder, exam_of(config)
 
 
-def vectors_of(embedder: Embedder, exam: Exam, *, mirrored: bool) -> np.ndarray:
-    """The vectors that an exam needs, in an array for all photos [N, D]."""
+def vectors_of(embedder: Embedder, exam: Exam, views: Sequence[View]) -> np.ndarray:
+    """The vectors that an exam needs, in an array for all photos [N, D].
+
+    Each is of unit length, and the sum over `views` of a photo before that.
+    """
     needed = exam.rows()
     own = np.concatenate(
         [
-            _embed(embedder, exam.records, chunk, mirrored=mirrored)
+            _embed(embedder, exam.records, chunk, views)
             for chunk in np.array_split(needed, 1 + len(needed) // 512)
         ]
     )
@@ -115,15 +99,20 @@ def vectors_of(embedder: Embedder, exam: Exam, *, mirrored: bool) -> np.ndarray:
     return vectors
 
 
-def score(workdir: Path) -> dict[str, Any]:
-    """What each way gets on the people to tune on and on view 1, of one training."""
+def score(workdir: Path, crops: Sequence[str]) -> dict[str, Any]:
+    """What some of CROPS get, in each of FITS, on both sets of pairs, of one training.
+
+    The pairs are of the people to tune on, and of view 1.
+    """
     embedder, exam = open_training(workdir)
     needed, scores = exam.rows(), {}
-    for crop, mirrored in CROPS.items():
-        vectors = vectors_of(embedder, exam, mirrored=mirrored)
+    labels = exam.records.labels[exam.trained]
+    for crop in crops:
+        vectors = vectors_of(embedder, exam, CROPS[crop])
         for fitted, fit in FITS.items():
-            ours = np.empty_like(vectors)
-            ours[needed] = fit(vectors[exam.trained])(vectors[needed])
+            mapped = fit(vectors[exam.trained], labels)(vectors[needed])
+            ours = np.empty((len(vectors), mapped.shape[1]), np.float32)
+            ours[needed] = mapped
             scores[crop + fitted] = exam.grade(ours)
     return scores
 
@@ -142,14 +131,12 @@ def score_eigenfaces(align: str) -> dict[str, Any]:
 
 
 def _embed(
-    embedder: Embedder, records: Records, rows: np.ndarray, *, mirrored: bool
+    embedder: Embedder, records: Records, rows: np.ndarray, views: Sequence[View]
 ) -> np.ndarray:
-    """The vectors of photos [n, D]; of the sum with the mirror image's, if so."""
+    """The unit vectors of photos [n, D], of the sum over their views."""
     images, how = records.images(rows), records.metadata["preprocessing"]
-    vectors = embedder(images, prepared_as=how)
-    if not mirrored:
-        return vectors
-    return normalize(vectors + embedder(images[:, :, ::-1], prepared_as=how))
+    vectors = [embedder(view(images), prepared_as=how) for view in views]
+    return vectors[0] if len(views) == 1 else normalize(sum(vectors))
 
 
 def verify_all(vectors: np.ndarray, pairs: Pairs, labels: np.ndarray) -> Verification:
