@@ -38,6 +38,8 @@ class ModelCard:
         to measure them on.
       groups: errors by groups of people or photos, as `cl-facenet evaluate --groups
         --json` has them; None where they were not measured.
+      recipe: what the way it was trained gets elsewhere, and beside what, as the
+        experiment has it that made it; None where there is none.
     """
 
     architecture: Architecture
@@ -45,6 +47,7 @@ class ModelCard:
     results: Mapping[str, Any] | None = None
     calibration: Calibration | None = None
     groups: Mapping[str, Any] | None = None
+    recipe: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """For a file; `from_json` reads it back."""
@@ -60,7 +63,8 @@ class ModelCard:
         """
         architecture, trained_on = content["architecture"], content["trained_on"]
         results, calibration = content["results"], content["calibration"]
-        groups = content.get("groups")  # cards of earlier versions have none
+        # Cards of earlier versions have neither.
+        groups, recipe = content.get("groups"), content.get("recipe")
         return cls(
             Architecture(
                 name=_text(architecture["name"]),
@@ -77,6 +81,7 @@ class ModelCard:
             None if results is None else dict(results),
             None if calibration is None else Calibration.from_json(calibration),
             None if groups is None else dict(groups),
+            None if recipe is None else dict(recipe),
         )
 
 

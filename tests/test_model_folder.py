@@ -57,14 +57,15 @@ def test_it_comes_back_to_the_last_bit(embedder, saved):
     assert (again.card, again.preprocessing) == (CARD, embedder.preprocessing)
 
 
-def test_a_card_says_what_was_measured_by_groups_or_nothing(embedder, tmp_path):
-    groups = {"overall": {"num_people": 9}}
-    embedder.card = dataclasses.replace(CARD, groups=groups)
+@pytest.mark.parametrize("part", ["groups", "recipe"])
+def test_a_card_says_what_else_was_measured_or_nothing(part, embedder, tmp_path):
+    measured = {"overall": {"num_people": 9}}
+    embedder.card = dataclasses.replace(CARD, **{part: measured})
     embedder.save(tmp_path / "faces")
     assert cl_facenet.load(tmp_path / "faces").card == embedder.card
     about = tmp_path / "faces/model.json"
     content = json.loads(about.read_text())
-    del content["groups"]  # as in those of earlier versions
+    del content[part]  # as in those of earlier versions
     about.write_text(json.dumps(content))
     assert cl_facenet.load(tmp_path / "faces").card == CARD
 

@@ -15,7 +15,7 @@ from cl_facenet.errors import InputError
 
 NAME = "nn4_small2_lfw"
 LFW = Path(__file__).parents[2] / "shared/data/lfw"
-EXPERIMENT = Path(__file__).parents[1] / "experiments/groups"
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 needs_lfw = pytest.mark.skipif(not LFW.is_dir(), reason="needs ../shared/data/lfw")
 
 
@@ -48,7 +48,7 @@ def test_its_card(embedder):
 
 
 def test_its_card_has_the_errors_by_groups_that_were_measured(embedder):
-    measured = json.loads((EXPERIMENT / "results.json").read_text())
+    measured = json.loads((EXPERIMENTS / "groups/results.json").read_text())
     groups = embedder.card.groups
     assert groups == measured["results"]["groups"]
     calibration = embedder.calibration
@@ -56,6 +56,24 @@ def test_its_card_has_the_errors_by_groups_that_were_measured(embedder):
     pairs = calibration.calibrated_on
     assert groups["overall"]["num_same_pairs"] == pairs.num_same_pairs
     assert groups["overall"]["num_different_pairs"] == pairs.num_different_pairs
+
+
+def test_its_card_has_what_its_recipe_gets(embedder):
+    """On both views of LFW, beside softmax alone; and what center loss adds to that."""
+    recipe = embedder.card.recipe
+    measured = json.loads((EXPERIMENTS / "lfw_recipe/view2.json").read_text())
+    assert recipe["view2"] == measured["verification"]
+    assert recipe["view2"]["num_pairs"] == 6000
+    own = recipe["view1"]["the recipe: this embedder"]
+    verification = embedder.card.results["verification"]
+    assert own["auc"] == pytest.approx(verification["auc"], abs=2e-3)
+    low, high = own["accuracy_interval"]
+    assert low < own["accuracy"] < high
+    alone = recipe["view1"]["softmax alone"]
+    assert 0.5 < alone["auc"] < own["auc"]
+    added = recipe["center_loss"]["on"]["view 1"]["AUC"]
+    low, high = added["interval"]
+    assert low < added["difference"] < high
 
 
 @needs_lfw

@@ -116,12 +116,10 @@ def differences(
     return everyone, np.percentile(draws, PERCENTILES, axis=0)
 
 
-def table(known: dict[str, Any], num_seeds: int) -> str:
-    """A row a side, its difference from the first one at the end; and one of the sums.
-
-    A sum is of all seeds' squared distances, which is that of their vectors one behind
-    the other; its threshold is that of their thresholds.
-    """
+def arrays(
+    known: dict[str, Any], num_seeds: int
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Pairs]]:
+    """Thresholds and distances [S, 1 + P] by side and set of pairs; and these sets."""
     pairs = {
         name: Pairs(np.array(own["people"]), np.array(own["same"]))
         for name, own in known["pairs"].items()
@@ -130,25 +128,35 @@ def table(known: dict[str, Any], num_seeds: int) -> str:
         side: [known["trainings"][name_of(side, n)] for n in range(num_seeds)]
         for side in SIDES
     }
-    arrays = {
+    sides = {
         side: {
             name: np.array([[x["threshold"], *x["distances"][name]] for x in own])
             for name in pairs
         }
         for side, own in trained.items()
     }
+    return sides, pairs
+
+
+def table(known: dict[str, Any], num_seeds: int) -> str:
+    """A row a side, its difference from the first one at the end; and one of the sums.
+
+    A sum is of all seeds' squared distances, which is that of their vectors one behind
+    the other; its threshold is that of their thresholds.
+    """
+    sides, pairs = arrays(known, num_seeds)
     titles = [f"{name}: {what}" for name, what in COLUMNS]
     head = ["", *(f"{title}, by seed" for title in titles)]
     head += [f"{title}, less that of {BASELINE}" for title in titles]
     rows = []
-    for side, own in arrays.items():
+    for side, own in sides.items():
         less = (
             [""] * len(COLUMNS)
             if side == BASELINE
-            else _differences_shown(own, arrays[BASELINE], pairs)
+            else _differences_shown(own, sides[BASELINE], pairs)
         )
         rows.append([side, *_scores_shown(own, pairs), *less])
-    for side, own in arrays.items():
+    for side, own in sides.items():
         sums = {name: each.mean(0, keepdims=True) for name, each in own.items()}
         cells = [*_scores_shown(sums, pairs), *[""] * len(COLUMNS)]
         rows.append([f"{side}, {num_seeds} together", *cells])
