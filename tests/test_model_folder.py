@@ -126,6 +126,7 @@ def test_the_folder_says_what_it_is(saved):
         },
         "results": None,
         "groups": None,
+        "recipe": None,
         "calibration": {
             "calibrated_on": {
                 "data": "faces",

@@ -79,6 +79,8 @@ TRIALS = {
         *RECIPE, num_photos=36 * PHOTOS[1], min_photos=1
     ),
     "short": flags(*RECIPE, num_photos=SHORT),
+    "short, another seed": flags(*RECIPE, "seed=1", num_photos=SHORT),
+    "short, not aligned": flags(*RECIPE, "data.align=none", num_photos=SHORT),
     "short, batch 16": flags(*RECIPE, "batch_size=16", num_photos=SHORT),
     "short, centers of features": flags(
         *(*RECIPE, "center.on=features", "center.weight=0.03"), num_photos=SHORT
