@@ -168,6 +168,7 @@ def build_train_step(
         tx,
         loss=LOSSES[config.loss.name],
         margin=config.loss.margin,
+        label_smoothing=config.loss.label_smoothing,
         rule=RULES[config.center.rule],
         center_weight=config.center.weight,
         center_alpha=config.center.alpha,

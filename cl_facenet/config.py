@@ -66,6 +66,7 @@ def base(data: str = "orl") -> ConfigDict:
                     "rotate": 0.0,  # degrees, up to, each way
                     "zoom": 0.0,  # share of the size, up to, smaller or larger
                     "shift": 8,  # pixels, up to, each way
+                    "blur": 0.0,  # pixels, a Gaussian's standard deviation up to
                     "grey": 0.0,  # probability of taking the colours away
                     "brightness": 0.15,  # share of the full range, up to, each way
                     "contrast": 0.3,  # share of the photo's own, up to, each way
@@ -95,6 +96,8 @@ def base(data: str = "orl") -> ConfigDict:
                 # triplet_semi_hard, triplet_batch_hard or triplet_any_violator
                 "name": "softmax",
                 "margin": placeholder(float),  # None: the loss's own, if it has one
+                # Of a label, spread over all people; of losses with a classifier.
+                "label_smoothing": 0.0,
                 # Of the people, in every step's classifier: those of the batch, and
                 # others drawn at random; 1: all.
                 "class_share": 1.0,
@@ -174,6 +177,7 @@ def validate(config: ConfigDict) -> None:
     _between(config, "model.logit_scale", 1e-6, BIG)
     _between(config, "model.dropout", 0, 0.99)
     _validate_loss(config)
+    _between(config, "loss.label_smoothing", 0, 0.99)
     _between(config, "loss.class_share", 1e-9, 1)
     _validate_parallel(config)
     _between(config, "center.weight", 0, BIG)
@@ -202,11 +206,12 @@ def _validate_loss(config: ConfigDict) -> None:
         _between(config, "loss.margin", 0, BIG)
     elif margin is not None:
         raise UsageError(f"loss.margin is {margin}: {name} has no margin, leave it out")
-    if loss.head is None and config.loss.class_share < 1:
-        raise UsageError(
-            f"loss.class_share is {config.loss.class_share}: {name} has no classifier, "
-            "leave it out"
-        )
+    for key, unused in (("label_smoothing", 0), ("class_share", 1)):
+        if loss.head is None and config.loss[key] != unused:
+            raise UsageError(
+                f"loss.{key} is {config.loss[key]}: {name} has no classifier, leave it "
+                "out"
+            )
     if loss.head is None and config.data.photos_per_person < 2:
         raise UsageError(
             f"loss.name is {name}: triplets need two photos of a person in a batch, "

@@ -152,6 +152,7 @@ def make_train_step(
     *,
     loss: Loss,
     margin: float,
+    label_smoothing: float = 0.0,
     rule: Rule,
     center_weight: float,
     center_alpha: float,
@@ -215,7 +216,8 @@ def make_train_step(
             outputs: Any = classifier.apply(
                 {"params": head}, features, method="outputs"
             )
-            return loss.term(Given(outputs, own, mask, state.step, key), margin)
+            given = Given(outputs, own, mask, state.step, key, label_smoothing)
+            return loss.term(given, margin)
 
         def pulled(features: jax.Array) -> jax.Array:
             return model.normalize(features) if center_on == "embedding" else features

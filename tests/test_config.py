@@ -52,6 +52,9 @@ def test_the_data_behind_the_colon():
         ("optimizer.epsilon", -1e-8),
         ("data.max_photos", -1),
         ("loss.margin", 0.5),  # softmax has none
+        ("loss.label_smoothing", 1.0),
+        ("data.augment.blur", -1.0),
+        ("loss.label_smoothing", -0.1),
         ("loss.name", "triplet_semi_hard"),  # of shuffled batches
         ("optimizer.weight_decay", -1.0),
         ("optimizer.decay_factor", -3.0),
@@ -114,6 +117,16 @@ def test_triplets_want_two_photos_of_a_person_in_a_batch():
     validate(config)
     config.data.photos_per_person = 1
     with pytest.raises(UsageError, match=r"set data\.photos_per_person to 2 or more"):
+        validate(config)
+
+
+@pytest.mark.parametrize("key", ["label_smoothing", "class_share"])
+def test_triplets_have_no_classifier_to_change(key):
+    config = base()
+    config.loss.name, config.data.photos_per_person = "triplet_batch_hard", 4
+    config.loss[key] = 0.5
+    resolve(config)
+    with pytest.raises(UsageError, match=rf"loss\.{key} is 0\.5: .* leave it out"):
         validate(config)
 
 

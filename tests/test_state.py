@@ -296,6 +296,22 @@ def test_every_loss_teaches(tiny, name):
     assert ("accuracy" in metrics) == (loss.head is not None)
 
 
+@pytest.mark.parametrize("name", ["softmax", "cosface"])
+def test_the_step_s_loss_is_linear_in_the_label_s_smoothing(tiny, tx, name):
+    loss = LOSSES[name]
+    model = create_model("tiny", "openface", 8, 16.0, CLASSES, head=loss.head)
+    settings = RULE | SETTINGS | {"loss": loss, "margin": loss.margin}
+
+    def first_loss(smoothing):
+        step = make_train_step(model, tx, **settings, label_smoothing=smoothing)
+        state = create_state(model, tx, PAPER, SIZE, seed=0)
+        return float(step(state, batch_of(0))[1]["identity_loss"])
+
+    none, half, whole = first_loss(0.0), first_loss(0.2), first_loss(0.4)
+    assert half == pytest.approx((none + whole) / 2, rel=1e-5)
+    assert whole != pytest.approx(none, rel=1e-2)
+
+
 def test_what_is_drawn_is_decided_by_seed_and_step(model, tx):
     loss = LOSSES["triplet_any_violator"]
     model = create_model("tiny", "openface", 8, 16.0, CLASSES, head=None)

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, fields
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from cl_facenet.errors import InputError
 
@@ -23,6 +23,7 @@ class Augment:
         rotate: largest turn about the middle, in degrees each way.
         zoom: largest change of size about the middle, as a share of it.
         shift: largest move along each axis, in pixels.
+        blur: largest standard deviation of a Gaussian to blur by, in pixels.
         grey: probability of taking the colours away.
         brightness: largest change, as a share of the range of 255.
         contrast: largest change of the contrast factor from 1.
@@ -33,6 +34,7 @@ class Augment:
     rotate: float = 0.0
     zoom: float = 0.0
     shift: int = 0
+    blur: float = 0.0
     grey: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
@@ -52,6 +54,11 @@ class Augment:
                     raise InputError(
                         f"data.augment.rotate={value}: give degrees from 0 to 180"
                     )
+            elif field.name == "blur":
+                if not 0 <= value < math.inf:
+                    raise InputError(
+                        f"data.augment.blur={value}: give pixels, 0 or more"
+                    )
             elif field.name == "zoom" and value == 1:
                 raise InputError("data.augment.zoom=1: give a number from 0 to below 1")
             elif not 0 <= value <= 1:
@@ -67,6 +74,8 @@ class Augment:
             image = turn(image, rng, self.rotate, self.zoom)
         if self.shift:
             image = shift(image, rng, self.shift)
+        if self.blur:
+            image = blur(image, rng, self.blur)
         if self.grey:
             image = grey(image, rng, self.grey)
         if self.brightness:
@@ -118,6 +127,12 @@ def shift(image: np.ndarray, rng: np.random.Generator, max_shift: int) -> np.nda
     rows = np.clip(np.arange(height) - down, 0, height - 1)
     columns = np.clip(np.arange(width) - right, 0, width - 1)
     return image[rows[:, None], columns]
+
+
+def blur(image: np.ndarray, rng: np.random.Generator, most: float) -> np.ndarray:
+    """Blur by a Gaussian whose standard deviation is up to `most` pixels."""
+    gaussian = ImageFilter.GaussianBlur(rng.uniform(0, most))
+    return np.asarray(Image.fromarray(image).filter(gaussian))
 
 
 def grey(image: np.ndarray, rng: np.random.Generator, probability: float) -> np.ndarray:

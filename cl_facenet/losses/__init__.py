@@ -38,6 +38,7 @@ class Given(NamedTuple):
       mask: bool [B], True at real rows.
       step: int32 scalar, how many steps are done.
       key: a PRNG key of this step's own.
+      smoothing: the share of a label that a classifier's target spreads over all.
     """
 
     outputs: dict[str, jax.Array]
@@ -45,6 +46,7 @@ class Given(NamedTuple):
     mask: jax.Array
     step: jax.Array
     key: jax.Array
+    smoothing: float = 0.0
 
 
 class Loss(NamedTuple):
@@ -65,10 +67,11 @@ class Loss(NamedTuple):
 
 
 def _of_logits(
-    head: str, loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+    head: str, loss: Callable[[jax.Array, jax.Array, jax.Array, float], jax.Array]
 ) -> Loss:
     def term(given: Given, margin: float) -> LossAndMetrics:
-        value = loss(given.outputs["logits"], given.labels, given.mask)
+        logits_bc = given.outputs["logits"]
+        value = loss(logits_bc, given.labels, given.mask, given.smoothing)
         return value, _classified(given)
 
     return Loss(head, None, term)
@@ -79,7 +82,7 @@ def _hardened(given: Given, harden: Callable[[jax.Array], jax.Array]) -> LossAnd
     logits_bc = margin_logits(
         given.outputs["cosines"], given.outputs["radius"], given.labels, harden
     )
-    value = softmax_cross_entropy(logits_bc, given.labels, given.mask)
+    value = softmax_cross_entropy(logits_bc, given.labels, given.mask, given.smoothing)
     return value, _classified(given)
 
 

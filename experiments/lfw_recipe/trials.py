@@ -85,6 +85,10 @@ TRIALS = {
     "short, centers of features": flags(
         *(*RECIPE, "center.on=features", "center.weight=0.03"), num_photos=SHORT
     ),
+    "short, labels smoothed by 0.1": flags(
+        *(*RECIPE, "loss.label_smoothing=0.1"), num_photos=SHORT
+    ),
+    "short, blur of 1.5": flags(*RECIPE, "data.augment.blur=1.5", num_photos=SHORT),
     "short, alpha 0.1": flags(*RECIPE, "center.alpha=0.1", num_photos=SHORT),
     "short, average of weights": flags(
         *(*RECIPE, "optimizer.average_decay=0.99"), num_photos=SHORT

@@ -204,6 +204,20 @@ def test_without_a_margin_it_is_plain_softmax(name, margin, step):
 
 
 @pytest.mark.parametrize("name", HARDEN)
+def test_a_smoothed_label_is_of_the_logits_with_the_margin(name):
+    rng = np.random.default_rng(0)
+    cosines, labels = rng.uniform(-1, 1, (8, 5)), rng.integers(0, 5, 8)
+    given_ = given_cosines(cosines, np.full((8, 1), 16.0), labels)
+    loss, _ = LOSSES[name].term(given_._replace(smoothing=0.2), 2.0)
+    logits = margin_logits(
+        *(jnp.float32(cosines), given_.outputs["radius"], labels),
+        partial(HARDEN[name], margin=2.0),
+    )
+    expected = softmax_cross_entropy(logits, labels, given_.mask, 0.2)
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", HARDEN)
 def test_accuracy_is_of_the_logits_without_the_margin(name):
     """The own class is nearest by far less than any margin."""
     given_ = given_cosines([[0.5, 0.49]], [[64.0]], np.array([0]))

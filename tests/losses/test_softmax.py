@@ -12,6 +12,7 @@ from cl_facenet.losses.softmax import (
     mean_squared_error,
     softmax_cross_entropy,
 )
+from cl_facenet.models.facenet import NOBODY
 
 BOTH = pytest.mark.parametrize("loss", [softmax_cross_entropy, mean_squared_error])
 
@@ -20,19 +21,32 @@ def softmax(z):
     return np.exp(z - z.max()) / np.exp(z - z.max()).sum()
 
 
-def naive_cross_entropy(logits, labels, mask):
-    rows = np.flatnonzero(mask)
-    return np.mean([-np.log(softmax(logits[i])[labels[i]]) for i in rows])
+def naive_target(label, classes, smoothing):
+    return [
+        (1 - smoothing) * (k == label) + smoothing / classes for k in range(classes)
+    ]
 
 
-def naive_squared_error(logits, labels, mask):
+def naive_cross_entropy(logits, labels, mask, smoothing):
+    losses = []
+    for z, label in zip(logits[mask], labels[mask], strict=True):
+        y, log_p = naive_target(label, len(z), smoothing), np.log(softmax(z))
+        losses.append(-sum(y[k] * log_p[k] for k in range(len(z))))
+    return np.mean(losses)
+
+
+def naive_squared_error(logits, labels, mask, smoothing):
     errors = []
-    for i in np.flatnonzero(mask):
-        p, classes = softmax(logits[i]), len(logits[i])
-        errors.append(
-            sum((p[k] - (k == labels[i])) ** 2 for k in range(classes)) / classes
-        )
+    for z, label in zip(logits[mask], labels[mask], strict=True):
+        y, p = naive_target(label, len(z), smoothing), softmax(z)
+        errors.append(sum((p[k] - y[k]) ** 2 for k in range(len(z))) / len(z))
     return np.mean(errors)
+
+
+NAIVE = {
+    softmax_cross_entropy: naive_cross_entropy,
+    mean_squared_error: naive_squared_error,
+}
 
 
 @st.composite
@@ -45,16 +59,22 @@ def batches(draw):
     return logits, rng.integers(0, classes, rows), mask
 
 
-@given(batches())
-def test_cross_entropy_is_that_of_a_naive_loop(batch):
-    loss = softmax_cross_entropy(jnp.float32(batch[0]), *batch[1:])
-    assert loss == pytest.approx(naive_cross_entropy(*batch), rel=1e-5, abs=1e-6)
+@BOTH
+@given(batches(), st.sampled_from([0.0, 0.1, 0.7]))
+def test_it_is_that_of_a_naive_loop(loss, batch, smoothing):
+    value = loss(jnp.float32(batch[0]), *batch[1:], smoothing)
+    expected = NAIVE[loss](*batch, smoothing)
+    assert value == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
-@given(batches())
-def test_squared_error_is_that_of_a_naive_loop(batch):
-    loss = mean_squared_error(jnp.float32(batch[0]), *batch[1:])
-    assert loss == pytest.approx(naive_squared_error(*batch), rel=1e-5, abs=1e-6)
+@BOTH
+def test_columns_that_are_nobodys_get_nothing_of_a_smoothed_label(loss):
+    logits = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
+    spare = np.pad(logits, ((0, 0), (0, 3)), constant_values=NOBODY)
+    arguments = (np.arange(4), np.ones(4, bool), 0.2)
+    assert loss(spare, *arguments) == pytest.approx(loss(logits, *arguments))
+    gradient = jax.grad(loss)(jnp.float32(spare), *arguments)
+    np.testing.assert_array_equal(gradient[:, 5:], 0)
 
 
 def test_the_gradient_of_the_squared_error():
