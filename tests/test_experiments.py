@@ -2,6 +2,8 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -155,6 +157,45 @@ def test_views_of_a_photo_are_it_mirrored_and_zoomed_about_the_middle():
         assert area == pytest.approx(times**2, rel=0.04)
         rises = seen[0, 48, 70, 1] > seen[0, 48, 20, 1]
         assert rises == (view in (ways.as_they_are, ways.nearer, ways.farther))
+
+
+class Photos:
+    """Records of photos of noise."""
+
+    metadata: ClassVar = {"preprocessing": "as they are"}
+
+    def __init__(self, images):
+        self.all = images
+
+    def __len__(self):
+        return len(self.all)
+
+    def images(self, rows):
+        return self.all[rows]
+
+
+def test_a_photo_s_vector_is_the_sum_of_its_views_each_embedded_once():
+    rng = np.random.default_rng(0)
+    photos = Photos(rng.integers(0, 256, (700, 8, 8, 3), dtype=np.uint8))
+    to_vectors = rng.normal(size=(8 * 8 * 3, 5))
+    seen = []
+
+    def embedder(images, prepared_as):
+        assert prepared_as == "as they are"
+        seen.extend(images)
+        return normalize(images.reshape(len(images), -1) @ to_vectors)
+
+    needed = np.arange(0, 700, 2)
+    exam = SimpleNamespace(records=photos, rows=lambda: needed)
+    vectors = scores.vectors_of(embedder, exam, tuple(ways.CROPS))
+    assert len(seen) == 6 * len(needed)
+    for crop, views in ways.CROPS.items():
+        assert vectors[crop].shape == (700, 5)
+        for row in needed[::50]:
+            each = [embedder(view(photos.all[[row]]), "as they are") for view in views]
+            expected = np.sum(each, 0)[0]
+            expected /= np.linalg.norm(expected)
+            np.testing.assert_allclose(vectors[crop][row], expected, atol=1e-6)
 
 
 def test_sides_differ_when_their_interval_leaves_zero_out(monkeypatch):

@@ -24,7 +24,7 @@ from experiments.lfw_recipe.scores import (
     vectors_of,
     verify_all,
 )
-from experiments.lfw_recipe.ways import CROPS, MIRRORED, ONE
+from experiments.lfw_recipe.ways import MIRRORED, ONE
 
 HERE = Path(__file__).parent
 TUNED, SHIPPED = "view1_tune", "view1"
@@ -55,8 +55,7 @@ def on_view1(
       thresholds: by the crop.
     """
     labels, scores = exam.records.labels, {}
-    for crop in LOOKS:
-        vectors = vectors_of(embedder, exam, CROPS[crop])
+    for crop, vectors in vectors_of(embedder, exam, LOOKS).items():
         view1 = verify_all(vectors, exam.tested, labels)
         scores[crop] = {
             "view1": view1.summary(),

@@ -82,20 +82,21 @@ def open_training(workdir: Path) -> tuple[Embedder, Exam]:
     return embedder, exam_of(config)
 
 
-def vectors_of(embedder: Embedder, exam: Exam, views: Sequence[View]) -> np.ndarray:
-    """The vectors that an exam needs, in an array for all photos [N, D].
+def vectors_of(
+    embedder: Embedder, exam: Exam, crops: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The vectors that an exam needs, by some of CROPS: arrays for all photos [N, D].
 
-    Each is of unit length, and the sum over `views` of a photo before that.
+    Each is of unit length, and the sum over its crop's views of a photo before that.
     """
     needed = exam.rows()
-    own = np.concatenate(
-        [
-            _embed(embedder, exam.records, chunk, views)
-            for chunk in np.array_split(needed, 1 + len(needed) // 512)
-        ]
-    )
-    vectors = np.empty((len(exam.records), own.shape[1]), np.float32)
-    vectors[needed] = own
+    views = dict.fromkeys(view for crop in crops for view in CROPS[crop])
+    seen = {view: _embed(embedder, exam.records, needed, view) for view in views}
+    vectors = {}
+    for crop in crops:
+        own = normalize(sum(seen[view] for view in CROPS[crop]))
+        vectors[crop] = np.empty((len(exam.records), own.shape[1]), np.float32)
+        vectors[crop][needed] = own
     return vectors
 
 
@@ -107,8 +108,7 @@ def score(workdir: Path, crops: Sequence[str]) -> dict[str, Any]:
     embedder, exam = open_training(workdir)
     needed, scores = exam.rows(), {}
     labels = exam.records.labels[exam.trained]
-    for crop in crops:
-        vectors = vectors_of(embedder, exam, CROPS[crop])
+    for crop, vectors in vectors_of(embedder, exam, crops).items():
         for fitted, fit in FITS.items():
             mapped = fit(vectors[exam.trained], labels)(vectors[needed])
             ours = np.empty((len(vectors), mapped.shape[1]), np.float32)
@@ -131,12 +131,14 @@ def score_eigenfaces(align: str) -> dict[str, Any]:
 
 
 def _embed(
-    embedder: Embedder, records: Records, rows: np.ndarray, views: Sequence[View]
+    embedder: Embedder, records: Records, rows: np.ndarray, view: View
 ) -> np.ndarray:
-    """The unit vectors of photos [n, D], of the sum over their views."""
-    images, how = records.images(rows), records.metadata["preprocessing"]
-    vectors = [embedder(view(images), prepared_as=how) for view in views]
-    return vectors[0] if len(views) == 1 else normalize(sum(vectors))
+    """The unit vectors of a view of photos [n, D]."""
+    how = records.metadata["preprocessing"]
+    chunks = np.array_split(rows, 1 + len(rows) // 512)  # 14 MB of photos each
+    return np.concatenate(
+        [embedder(view(records.images(chunk)), prepared_as=how) for chunk in chunks]
+    )
 
 
 def verify_all(vectors: np.ndarray, pairs: Pairs, labels: np.ndarray) -> Verification:

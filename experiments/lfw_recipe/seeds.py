@@ -19,7 +19,7 @@ from cl_facenet.evaluation.bootstrap import NUM_DRAWS, PERCENTILES
 from experiments import runs
 from experiments.lfw_recipe.scores import open_training, vectors_of, verify_all
 from experiments.lfw_recipe.trials import SIDES
-from experiments.lfw_recipe.ways import CROPS, ONE
+from experiments.lfw_recipe.ways import ONE
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "seeds.json"
@@ -43,7 +43,7 @@ def measure(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """One training on both sets of pairs; and these, which are the same for all."""
     embedder, exam = open_training(Path(result["workdir"]))
-    vectors, labels = vectors_of(embedder, exam, CROPS[ONE]), exam.records.labels
+    vectors, labels = vectors_of(embedder, exam, (ONE,))[ONE], exam.records.labels
     scored = {
         name: verify_all(vectors, pairs, labels)
         for name, pairs in (("view 1", exam.tested), ("tune", exam.tuning))
