@@ -17,10 +17,10 @@ BASE = (
     "log_every_steps=50",
     "data.heldout_share=0.0",
     "model.logit_scale=20.0",
-    "loss.name=cosface",
-    "loss.margin=0.1",
     "center.weight=0.1",
 )
+WITH_MARGIN = ("loss.name=cosface", "loss.margin=0.1")
+WITHOUT = ("loss.name=softmax",)
 
 
 def flags(
@@ -28,10 +28,12 @@ def flags(
     min_photos: int = 2,
     num_photos: int = NUM_PHOTOS,
     composites: int = 0,
+    loss: tuple[str, ...] = WITH_MARGIN,
 ) -> tuple[str, ...]:
     """What cl_facenet.main is given for a trial.
 
     Args:
+      num_photos: that it sees; epochs are whole, so it may be a few more.
       composites: how many people are made of two, of four photos each.
     """
     epochs = math.ceil(num_photos / (PHOTOS[min_photos] + 4 * composites))
@@ -41,7 +43,7 @@ def flags(
         f"--config.data.min_photos={min_photos}",
         f"--config.data.composites.people={composites}",
         f"--config.num_epochs={epochs}",
-        *(f"--config.{change}" for change in (*BASE, *changes)),
+        *(f"--config.{change}" for change in (*BASE, *loss, *changes)),
     )
 
 
@@ -69,6 +71,9 @@ TRIALS = {
         num_photos=LONG,
     ),
     "strong": flags(*STRONG, num_photos=MEDIUM),
+    "strong, plain softmax, lambda 0": flags(
+        *(*STRONG, "center.weight=0.0"), num_photos=MEDIUM, loss=WITHOUT
+    ),
     "strong, lambda 0": flags(*STRONG, "center.weight=0.0", num_photos=MEDIUM),
     "strong, lambda 10": flags(*STRONG, "center.weight=10.0", num_photos=MEDIUM),
     "strong, 500 composites": flags(*STRONG, num_photos=MEDIUM, composites=500),
