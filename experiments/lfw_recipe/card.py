@@ -2,8 +2,8 @@
 
 python -m experiments.lfw_recipe.card
 
-From final.json, view2.json and seeds.json here, and experiments/groups/results.json;
-README.md says how these are made.
+From final.json, results.json, view2.json and seeds.json here, which final, run, view2
+and seeds write, and from experiments/groups/results.json.
 """
 
 import json
@@ -23,29 +23,32 @@ NAME = "nn4_small2_lfw"
 
 def recipe() -> dict[str, Any]:
     """What the recipe gets, and what it stands beside."""
-    finals, tried, view2 = (
-        json.loads(path.read_text())
-        for path in (HERE / "final.json", run.RESULTS, HERE / "view2.json")
+    finals, view2 = (
+        json.loads((HERE / name).read_text()) for name in ("final.json", "view2.json")
     )
-    own = finals["results"]
+    own, tried = finals["results"], run.results()
     rows = {name: tried[trial] for name, trial in final.BESIDE.items()} | {
         "the recipe, of four fifths of the people": own[final.TUNED],
         "the recipe: this embedder": own[final.SHIPPED],
     }
     return {
         "config": "configs/lfw.py",
-        "measured_by": finals["about"],
+        "measured_by": {
+            "view1": finals["about"],
+            "view2": view2["about"],
+            **{name: tried[trial]["about"] for name, trial in final.BESIDE.items()},
+        },
         "num_photos_seen": own[final.SHIPPED]["num_photos"],
         "minutes_on_one_core": own[final.SHIPPED]["minutes"],
-        "view1": {name: on_view1(row["scores"][ONE]) for name, row in rows.items()},
+        "view1": {name: one_crop(row["scores"][ONE]) for name, row in rows.items()},
         "view2": view2["verification"],
         "center_loss": center_loss(),
         "more": "experiments/lfw_recipe/README.md",
     }
 
 
-def on_view1(scores: dict[str, Any]) -> dict[str, Any]:
-    """By one crop: the accuracy by people left out, the area under the ROC."""
+def one_crop(scores: dict[str, Any]) -> dict[str, Any]:
+    """On view 1: the accuracy by people left out, the area under the ROC."""
     accuracy, roc = scores["by_threshold"], scores["view1"]
     return {
         "accuracy": accuracy["accuracy_mean"],
@@ -58,21 +61,20 @@ def on_view1(scores: dict[str, Any]) -> dict[str, Any]:
 def center_loss() -> dict[str, Any]:
     """What it adds to softmax alone, equal in everything else, by several seeds."""
     known = json.loads(seeds.RESULTS.read_text())
-    sides, pairs = seeds.arrays(known, len(known["trainings"]) // len(seeds.SIDES))
+    num_seeds = 0
+    while seeds.name_of(seeds.BASELINE, num_seeds) in known["trainings"]:
+        num_seeds += 1
+    sides, pairs = seeds.arrays(known, num_seeds)
     (ours,) = seeds.OTHERS
-    differences = {}
-    for name, own in pairs.items():
+    apart: dict[str, Any] = {name: {} for name in pairs}
+    for name, what in seeds.COLUMNS:
         both = sides[ours][name], sides[seeds.BASELINE][name]
-        mean, (low, high) = seeds.differences(*both, own, seed=0)
-        differences[name] = {
-            what: {"difference": x, "interval": [x_low, x_high]}
-            for what, x, x_low, x_high in zip(
-                seeds.MEASURES,
-                *(ends.tolist() for ends in (mean, low, high)),
-                strict=True,
-            )
-        }
-    return {"with": ours, "without": seeds.BASELINE, "on": differences}
+        mean, ends = seeds.differences(*both, pairs[name], seed=0)
+        place = seeds.MEASURES.index(what)
+        interval = ends[:, place].tolist()
+        apart[name][what] = {"difference": float(mean[place]), "interval": interval}
+    about = {"with": ours, "without": seeds.BASELINE, "num_seeds": num_seeds}
+    return about | {"on": apart}
 
 
 def main() -> None:

@@ -12,14 +12,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 import cl_facenet
 from cl_facenet.embedder import Embedder
+from cl_facenet.workdir import read_config
 from experiments import runs
-from experiments.lfw_recipe.run import RESULTS, cost
+from experiments.lfw_recipe import run
 from experiments.lfw_recipe.scores import (
     Exam,
     by_threshold,
-    open_training,
+    exam_of,
     score,
     vectors_of,
     verify_all,
@@ -35,8 +38,8 @@ TRAININGS = {
 # What it stands beside: trials of run.py, each trained on four fifths of the people.
 BESIDE = {
     "eigenfaces": "head, eigenfaces",
-    "softmax alone": "strong, lambda 0",
-    "softmax and center loss": "strong, lambda 10",
+    "softmax with a margin": "strong, lambda 0",
+    "softmax with a margin, and center loss": "strong, lambda 10",
 }
 HEAD = [
     *("", "photos seen", "minutes", "view 1: accuracy (95 % interval)"),
@@ -80,6 +83,15 @@ def row(name: str, own: dict[str, Any]) -> list[str]:
     ]
 
 
+def table(final: dict[str, Any]) -> str:
+    """Both trainings' rows, under those that they stand beside."""
+    tried = run.results()
+    rows = [row(name, tried[trial]) for name, trial in BESIDE.items()]
+    rows.append(row("the recipe", final[TUNED]))
+    rows.append(row("the recipe, all people of view 1", final[SHIPPED]))
+    return runs.markdown(HEAD, rows)
+
+
 def main() -> None:
     """Both trainings, and what they get."""
     directory, about = runs.begin("lfw_recipe_final")
@@ -87,21 +99,17 @@ def main() -> None:
     workdirs = {name: Path(result["workdir"]) for name, result in trained.items()}
     tuned = score(workdirs[TUNED], LOOKS)
     thresholds = {crop: tuned[crop]["by_threshold"]["threshold"] for crop in LOOKS}
-    _, exam = open_training(workdirs[TUNED])
+    exam = exam_of(ConfigDict(read_config(workdirs[TUNED])))
     shipped = on_view1(cl_facenet.load(workdirs[SHIPPED]), exam, thresholds)
     final = {
-        name: cost(result) | {"train": result["metrics"][-1], "scores": scores}
+        name: run.cost(result) | {"train": result["metrics"][-1], "scores": scores}
         for (name, result), scores in zip(
             trained.items(), (tuned, shipped), strict=True
         )
     }
     content = {"about": about, "results": final}
     (HERE / "final.json").write_text(json.dumps(content, indent=1) + "\n")
-    tried = json.loads(RESULTS.read_text())
-    rows = [row(name, tried[trial]) for name, trial in BESIDE.items()]
-    rows.append(row("the recipe", final[TUNED]))
-    rows.append(row("the recipe, all people of view 1", final[SHIPPED]))
-    (HERE / "final.md").write_text(runs.markdown(HEAD, rows))
+    (HERE / "final.md").write_text(table(final))
     runs.keep_report(HERE, trained[SHIPPED])
     print((HERE / "final.md").read_text())
 

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cl_facenet.evaluation.figures import INK, PALE, SAME, STYLE
+from experiments.lfw_recipe.final import TUNED
+from experiments.lfw_recipe.ways import ONE
 
 HERE = Path(__file__).parent
 # OpenFace's on view 2, of 500,000 other photos (its docs/models-and-accuracies.md).
@@ -20,7 +22,7 @@ OPENFACE = {"accuracy": 0.9292, "AUC": 0.973}
 
 def draw(trials: dict[str, Any], path: Path) -> None:
     """A row a trial, best first: what it was chosen by, and what view 1 says of it."""
-    scores = {name: trial["scores"]["one crop"] for name, trial in trials.items()}
+    scores = {name: trial["scores"][ONE] for name, trial in trials.items()}
     names = sorted(scores, key=lambda name: -scores[name]["tune"]["auc"])
     with rc_context(STYLE):
         figure = Figure((9.0, 0.3 * len(names) + 1.5), layout="constrained")
@@ -60,7 +62,7 @@ def main() -> None:
     """The picture beside this file."""
     trials = json.loads((HERE / "results.json").read_text())
     final = json.loads((HERE / "final.json").read_text())["results"]
-    draw(trials | {"the recipe": final["view1_tune"]}, HERE / "trials.png")
+    draw(trials | {"the recipe": final[TUNED]}, HERE / "trials.png")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ writes each into results.json and table.md as it ends: a search goes on where it
 left. LFW must be prepared (README).
 """
 
+import argparse
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
+from cl_facenet.whole_files import write_whole
 from cl_facenet.workdir import read_config
 from experiments import runs
 from experiments.lfw_recipe.scores import score, score_eigenfaces
@@ -76,22 +77,37 @@ def tuned(trial: dict[str, Any]) -> float:
     return float(trial["scores"][ONE]["tune"]["auc"])
 
 
+def results() -> dict[str, Any]:
+    """All that has been measured."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def table(known: dict[str, Any]) -> str:
+    """A row a trial, best first."""
+    best_first = sorted(known, key=lambda trial: -tuned(known[trial]))
+    return runs.markdown(HEAD, [row(trial, known[trial]) for trial in best_first])
+
+
 def main() -> None:
     """Those that are wanted, each kept as soon as there is a result."""
+    every = (*EIGENFACES, *TRIALS)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("trials", nargs="*", metavar="TRIAL")
+    named = parser.parse_args().trials
+    if unknown := sorted(set(named) - set(every)):
+        parser.error(f"no trial {unknown[0]!r}: choose from {'; '.join(every)}")
+    wanted = named or [name for name in every if name not in results()]
     directory, about = runs.begin("lfw_recipe")
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    wanted = sys.argv[1:] or [n for n in (*EIGENFACES, *TRIALS) if n not in known]
     for name in wanted:
-        known[name] = (
+        measured = (
             measure_eigenfaces(EIGENFACES[name], about)
             if name in EIGENFACES
             else measure(name, directory, about)
         )
-        RESULTS.write_text(json.dumps(known, indent=1) + "\n")
-        best_first = sorted(known, key=lambda trial: -tuned(known[trial]))
-        rows = [row(trial, known[trial]) for trial in best_first]
-        (HERE / "table.md").write_text(runs.markdown(HEAD, rows))
-        print(runs.markdown(HEAD, rows))
+        known = results() | {name: measured}  # another search may have added to them
+        write_whole(RESULTS, (json.dumps(known, indent=1) + "\n").encode())
+        (HERE / "table.md").write_text(table(known))
+        print(table(known))
 
 
 if __name__ == "__main__":

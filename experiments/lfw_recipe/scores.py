@@ -1,7 +1,7 @@
 """A training on view1_tune scored on view 1, its vectors used in several ways.
 
-Thresholds are the best ones for the people of the training half whom it left out,
-never for the pairs that are scored.
+Thresholds of `by_threshold` are the best ones for the people of the training half whom
+it left out, never for the pairs that are scored.
 """
 
 from collections.abc import Sequence
