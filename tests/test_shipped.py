@@ -70,7 +70,7 @@ def test_its_card_has_what_its_recipe_gets(embedder, monkeypatch):
     assert own["auc"] == pytest.approx(verification["auc"], abs=2e-3)
     low, high = own["accuracy_interval"]
     assert low < own["accuracy"] < high
-    alone = recipe["view1"]["softmax with a margin"]
+    alone = recipe["view1"]["softmax"]
     assert 0.5 < alone["auc"] < own["auc"]
     added = recipe["center_loss"]["on"]["view 1"]["AUC"]
     low, high = added["interval"]

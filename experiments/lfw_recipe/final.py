@@ -38,6 +38,7 @@ TRAININGS = {
 # What it stands beside: trials of run.py, each trained on four fifths of the people.
 BESIDE = {
     "eigenfaces": "head, eigenfaces",
+    "softmax": "strong, plain softmax, lambda 0",
     "softmax with a margin": "strong, lambda 0",
     "softmax with a margin, and center loss": "strong, lambda 10",
 }
