@@ -98,9 +98,6 @@ TRIALS = {
     "short, 512 numbers": flags(
         *(*RECIPE, "model.embedding_size=512"), num_photos=SHORT
     ),
-    "short, weight decay 0.2": flags(
-        *(*RECIPE, "optimizer.weight_decay=0.2"), num_photos=SHORT
-    ),
 }
 
 # Does center loss help? Trained with several seeds, equal in everything else.
