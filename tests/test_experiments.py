@@ -12,9 +12,10 @@ from ml_collections import config_flags
 from sklearn.preprocessing import normalize
 
 from cl_facenet.center_rules import RULES
-from cl_facenet.config import resolve, validate
+from cl_facenet.config import base, resolve, validate
 from cl_facenet.data.group_table import read_group_table
 from cl_facenet.data.pairs import drawn_pairs
+from cl_facenet.errors import InputError
 from experiments.center_rules.run import DIMS, WEIGHTS
 from experiments.center_rules.run import TRAININGS as CENTER_RULES
 from experiments.exports.run import WAYS
@@ -111,6 +112,12 @@ def test_view_1_is_scored_by_a_threshold_that_it_had_no_part_in():
     assert scored[4.1]["accuracy_mean"] == 0.5  # everybody is the same person
     low, high = scored[own]["intervals"]["accuracy_mean"]
     assert low < best < high
+
+
+def test_a_training_that_left_nobody_out_gives_no_threshold():
+    """The pairs it was verified on are those that it would be tested on."""
+    with pytest.raises(InputError, match="trained on view1: give a training on view1_"):
+        scores.exam_of(base("lfw"))
 
 
 def test_whitened_vectors_are_of_length_1_and_alike_in_every_direction():

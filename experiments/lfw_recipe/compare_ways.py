@@ -10,34 +10,20 @@ ways.md.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from cl_facenet.workdir import read_config
 from experiments import runs
+from experiments.lfw_recipe.run import SCORES, scored
 from experiments.lfw_recipe.scores import score
 from experiments.lfw_recipe.ways import CROPS
 
 HERE = Path(__file__).parent
-HEAD = [
-    *("vectors", "tune: accuracy", "AUC (95 % interval)"),
-    *("view 1: accuracy (95 % interval)", "AUC (95 % interval)"),
-]
-
-
-def row(way: str, scores: dict[str, Any]) -> list[str]:
-    """Its cells under HEAD."""
-    return [
-        way,
-        f"{scores['tune']['accuracy_mean']:.3f}",
-        runs.with_interval(scores["tune"], "auc"),
-        runs.with_interval(scores["by_threshold"], "accuracy_mean"),
-        runs.with_interval(scores["view1"], "auc"),
-    ]
+HEAD = ["vectors", *SCORES]
 
 
 def main() -> None:
     """All ways, of one training."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workdir", type=Path)
     workdir = parser.parse_args().workdir
     scores = score(workdir, tuple(CROPS))
@@ -47,7 +33,7 @@ def main() -> None:
         "scores": scores,
     }
     (HERE / "ways.json").write_text(json.dumps(content, indent=1) + "\n")
-    table = runs.markdown(HEAD, [row(way, own) for way, own in scores.items()])
+    table = runs.markdown(HEAD, [[way, *scored(own)] for way, own in scores.items()])
     (HERE / "ways.md").write_text(table)
     print(table)
 

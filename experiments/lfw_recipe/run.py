@@ -20,11 +20,11 @@ from experiments.lfw_recipe.ways import MIRRORED, ONE
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
-HEAD = [
-    *("trial", "photos", "minutes", "tune: accuracy", "AUC (95 % interval)"),
-    *("view 1: accuracy (95 % interval)", "AUC (95 % interval)", "mirrored"),
-    "commit",
+SCORES = [
+    *("tune: accuracy", "AUC (95 % interval)"),
+    *("view 1: accuracy (95 % interval)", "AUC (95 % interval)"),
 ]
+HEAD = ["trial", "photos", "minutes", *SCORES, "mirrored", "commit"]
 
 
 def measure(name: str, directory: Path, about: dict[str, str]) -> dict[str, Any]:
@@ -55,6 +55,16 @@ def measure_eigenfaces(align: str, about: dict[str, str]) -> dict[str, Any]:
     return {"about": about, "scores": {ONE: score_eigenfaces(align)}}
 
 
+def scored(scores: dict[str, Any]) -> list[str]:
+    """The cells under SCORES."""
+    return [
+        f"{scores['tune']['accuracy_mean']:.3f}",
+        runs.with_interval(scores["tune"], "auc"),
+        runs.with_interval(scores["by_threshold"], "accuracy_mean"),
+        runs.with_interval(scores["view1"], "auc"),
+    ]
+
+
 def row(name: str, trial: dict[str, Any]) -> list[str]:
     """A trial's cells under HEAD."""
     one, mirrored = (trial["scores"].get(crop) for crop in (ONE, MIRRORED))
@@ -63,10 +73,7 @@ def row(name: str, trial: dict[str, Any]) -> list[str]:
         name,
         f"{trial['num_photos']:,}" if is_network else "",
         f"{trial['minutes']:.0f}" if is_network else "",
-        f"{one['tune']['accuracy_mean']:.3f}",
-        runs.with_interval(one["tune"], "auc"),
-        runs.with_interval(one["by_threshold"], "accuracy_mean"),
-        runs.with_interval(one["view1"], "auc"),
+        *scored(one),
         f"{mirrored['by_threshold']['accuracy_mean']:.3f}" if is_network else "",
         trial["about"]["commit"],
     ]

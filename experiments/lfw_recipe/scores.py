@@ -21,6 +21,7 @@ from cl_facenet.data.pairs import Pairs
 from cl_facenet.data.records import Records
 from cl_facenet.dataset import build_data
 from cl_facenet.embedder import Embedder
+from cl_facenet.errors import InputError
 from cl_facenet.evaluation.bootstrap import bootstrap
 from cl_facenet.evaluation.verification import (
     Verification,
@@ -66,7 +67,14 @@ class Exam:
 
 
 def exam_of(config: ConfigDict) -> Exam:
-    """That of a training on view1_tune."""
+    """That of a training on view1_tune.
+
+    Raises:
+      InputError: it is one on something else, which leaves nobody out.
+    """
+    protocol = config.data.lfw.protocol
+    if protocol != "view1_tune":
+        raise InputError(f"trained on {protocol}: give a training on view1_tune")
     records, split = build_data(config)
     tested = view1_pairs(read_protocol_files(records.directory), records.names())
     assert split.pairs is not None
