@@ -1,0 +1,1 @@
+"""Uses of the package, each a function from an empty folder to what is wrong."""
