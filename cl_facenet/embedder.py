@@ -15,7 +15,6 @@ from cl_facenet.data.photos import PhotoLike, open_photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
 from cl_facenet.errors import InputError
 from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
-from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range
@@ -125,8 +124,7 @@ class Embedder:
         room = 1 << (len(images) - 1).bit_length()
         padded = np.zeros((room, *images.shape[1:]), images.dtype)
         padded[: len(images)] = images
-        with no_garbage_collection():  # the first of its size is traced
-            return self._apply(self.params, padded)
+        return self._apply(self.params, padded)
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""

@@ -28,7 +28,7 @@ LAYERS = (
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
     ("paths",),
-    ("errors", "garbage", "user_cache", "huge_pages", "preemption", "page"),
+    ("errors", "user_cache", "huge_pages", "preemption", "page"),
 )
 
 
