@@ -27,7 +27,7 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
-    ("paths",),
+    ("paths", "forks"),
     ("errors", "user_cache", "huge_pages", "preemption", "page"),
 )
 
