@@ -7,7 +7,6 @@ vectors = embedder(photos)
 import os
 from typing import TYPE_CHECKING
 
-from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.params import drop_head
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ def load(path: str | os.PathLike[str]) -> "Embedder":
       InputError: it is none of these, or what is in it cannot be read.
     """
     # Imported here, so that importing the package does not wait for Flax.
-    with no_garbage_collection():
-        from cl_facenet.loading import load as load_embedder
+    from cl_facenet.loading import load as load_embedder
 
     return load_embedder(path)

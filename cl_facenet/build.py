@@ -14,7 +14,6 @@ from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
-from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.kept_traces import kept
 from cl_facenet.losses import LOSSES
 from cl_facenet.losses.class_sampling import number_sampled
@@ -128,7 +127,7 @@ def build_start(
     train_step = build_train_step(config, model, tx, layout)
     room = room_for(layout, config.batch_size, config.micro_batches)
     device = jax.local_devices()[0]
-    with no_garbage_collection(), ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=1) as beside:
         state_like = abstract_state(create, layout)
         needed = state_bytes(state_like)
         check_room(needed, device)

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from cl_facenet.forks import check_not_forked
 from cl_facenet.user_cache import default_cache_dir
 
 # What XLA gives to its library YNNPACK: sums over maps, where it takes a quarter of the
@@ -17,6 +19,9 @@ from cl_facenet.user_cache import default_cache_dir
 # and wants the factors of other products transposed first
 # (experiments/speed/README.md).
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
+
+
+_SETTING = threading.Lock()  # JAX's settings are the process's
 
 
 def jit(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
@@ -38,12 +43,17 @@ def keep_programs() -> None:
 
     It is in the user's cache folder, unless JAX has been given another one
     (JAX_COMPILATION_CACHE_DIR) or none (JAX_ENABLE_COMPILATION_CACHE=false).
+
+    Raises:
+      InputError: this process was forked from one that ran JAX.
     """
+    check_not_forked()  # here, as all that runs JAX for long begins with this
     config: Any = jax.config  # its attributes are made when JAX is imported
-    if config.jax_compilation_cache_dir is None:
-        directory = default_cache_dir() / "compiled"
-        config.update("jax_compilation_cache_dir", str(directory))
-        compilation_cache.reset_cache()  # JAX looks only once whether it has one
+    with _SETTING:
+        if config.jax_compilation_cache_dir is None:
+            directory = default_cache_dir() / "compiled"
+            config.update("jax_compilation_cache_dir", str(directory))
+            compilation_cache.reset_cache()  # JAX looks only once whether it has one
 
 
 def kept_programs() -> Path | None:

@@ -126,11 +126,10 @@ def _squares(
         except InputError as error:
             return error
 
+    # Pillow and dlib let go of the interpreter's lock.
     with ThreadPoolExecutor() as pool:
-        # Pillow lets go of the interpreter's lock; dlib does not.
-        each = map if make_square.finds_faces else pool.map
         for start in range(0, len(photos), CHUNK):
-            yield from each(read, photos[start : start + CHUNK])
+            yield from pool.map(read, photos[start : start + CHUNK])
 
 
 def _jpeg(pixels: np.ndarray) -> bytes:

@@ -1,6 +1,7 @@
 """The trained network with its head dropped: photos in, vectors out."""
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from cl_facenet.data.photos import PhotoLike, open_photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
 from cl_facenet.errors import InputError
 from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
-from cl_facenet.garbage import no_garbage_collection
+from cl_facenet.forks import check_not_forked
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range
@@ -39,6 +40,9 @@ class Verdict:
 class Embedder:
     """Turns photos into unit vectors.
 
+    Threads may share one. It can be pickled, for processes that were spawned; those
+    forked from one that runs JAX are refused, as JAX cannot go on in them.
+
     Attributes:
       apply: pure function (params, images [N, S, S, 3]) -> float32 [N, D], of uint8
         images or of floats in [0, 1]; for jax.jit, grad and vmap.
@@ -60,8 +64,15 @@ class Embedder:
         self.params = params
         self.preprocessing = preprocessing
         self.card = card
-        self._apply = jit(self.apply)
-        self._size = model.embedding_size
+        self._model = model
+        # Nothing here starts JAX: whoever unpickles may be a process that it fails in.
+        self._program: Callable[[Variables, np.ndarray], jax.Array] | None = None
+        self._starting = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        check_not_forked()
+        variables = jax.device_get(self.params)
+        return type(self), (self._model, variables, self.preprocessing, self.card)
 
     def __call__(
         self,
@@ -80,9 +91,11 @@ class Embedder:
             `cl-facenet align` writes; they are taken as they are.
 
         Raises:
-          InputError: one photo that is not in a list, one that cannot be read, or
-            photos prepared in another way than those the model was trained on.
+          InputError: one photo that is not in a list, one that cannot be read, photos
+            prepared in another way than those the model was trained on, or a process
+            that was forked from one that ran JAX.
         """
+        check_not_forked()
         if hasattr(photos, "__array__") and not isinstance(photos, Image.Image):
             photos = np.asarray(photos)
             if photos.ndim != 4:
@@ -100,7 +113,7 @@ class Embedder:
             self.check_prepared(prepared_as)
             make_square = Prepared(prepared_as)
         if not len(photos):
-            return np.zeros((0, self._size), np.float32)
+            return np.zeros((0, self._model.embedding_size), np.float32)
         # Nobody waits for a batch: the photos of the next are decoded meanwhile.
         rows = [
             self._embed_batch(_squares(photos[start : start + BATCH_SIZE], make_square))
@@ -125,8 +138,15 @@ class Embedder:
         room = 1 << (len(images) - 1).bit_length()
         padded = np.zeros((room, *images.shape[1:]), images.dtype)
         padded[: len(images)] = images
-        with no_garbage_collection():  # the first of its size is traced
-            return self._apply(self.params, padded)
+        return self._started()(self.params, padded)
+
+    def _started(self) -> Callable[[Variables, np.ndarray], jax.Array]:
+        """The program, one for all threads; the first call puts `params` in place."""
+        with self._starting:
+            if self._program is None:
+                self.params = jax.device_put(self.params)
+                self._program = jit(self.apply)
+            return self._program
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""
@@ -186,8 +206,9 @@ class Embedder:
 
         Raises:
           InputError: another dtype, something is there already, it cannot be written,
-            or this embedder has no card.
+            this embedder has no card, or this process was forked from one that ran JAX.
         """
+        check_not_forked()
         if dtype not in DTYPES:
             raise InputError(f"dtype is {dtype!r}: choose one of {', '.join(DTYPES)}")
         if self.card is None:
@@ -214,6 +235,7 @@ def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
     """The pure function behind `Embedder.apply`."""
 
     def embed(params: Variables, images: jax.Array) -> jax.Array:
+        check_not_forked()  # whoever traces it
         features: Any = model.apply(params, unit_range(images), method="features")
         return model.normalize(features)
 

@@ -1,6 +1,8 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Callable
 
 
@@ -25,18 +27,27 @@ def exit_status_of(program: str, run: Callable[[], None], *, when_stopped: str) 
     Args:
       when_stopped: what is said when Ctrl-C ends it.
     """
+    _leave_out_pillows_remarks()
     try:
         run()
     except InputError as error:
         said, status = str(error), error.exit_status
     except OSError as error:  # a full disk, a folder that may not be written
         said, status = reason_of(error), 1
+    except MemoryError:
+        said, status = "out of memory; end other programs, or give it less at a time", 1
     except KeyboardInterrupt:
         said, status = when_stopped, 130
     else:
         return 0
     print(f"{program}: {said}", file=sys.stderr)
     return status
+
+
+def _leave_out_pillows_remarks() -> None:
+    """It is we who say whether a photo can be read. What -W asks for is shown."""
+    warnings.filterwarnings("ignore", module=r"PIL\.", append=True)
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def reason_of(error: OSError) -> str:

@@ -29,7 +29,8 @@ def load(path: str | os.PathLike[str]) -> Embedder:
         that comes with the package.
 
     Raises:
-      InputError: it is none of these, or what is in it cannot be read.
+      InputError: it is none of these, what is in it cannot be read, or this process
+        was forked from one that ran JAX.
     """
     keep_programs()
     path = shipped.find(path)

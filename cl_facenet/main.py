@@ -11,7 +11,6 @@ from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
 from cl_facenet.errors import UsageError, exit_status_of
-from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.huge_pages import restart_with_huge_pages
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -46,9 +45,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
-    with no_garbage_collection():
-        config = _parse(argv)  # runs the config file, which imports JAX
-        from cl_facenet.config import resolve, validate
+    config = _parse(argv)  # runs the config file, which imports JAX
+    from cl_facenet.config import resolve, validate
+
     resolve(config)
     validate(config)
     {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](config)
@@ -101,9 +100,8 @@ def _workdir(config: ConfigDict) -> Path:
 
 
 def _train(config: ConfigDict) -> None:
-    with no_garbage_collection():
-        from cl_facenet.processes import join_cluster, join_hosts
-        from cl_facenet.train import train
+    from cl_facenet.processes import join_cluster, join_hosts
+    from cl_facenet.train import train
 
     if _CLUSTER.value:
         join_cluster()

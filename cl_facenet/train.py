@@ -99,6 +99,7 @@ def train(
       InputError: unusable data, a workdir that cannot be, or a loss that is not finite.
       UsageError: the workdir is another config's.
     """
+    keep_programs()
     if workdirs.is_run(workdir):
         workdirs.check_config(workdir, config.to_dict())
         results = workdirs.read_results(workdir)
@@ -108,7 +109,6 @@ def train(
 
     workdirs.check_writable(workdir)
     read_curves(config.report.published_roc)  # refused now rather than at the end
-    keep_programs()
     with first_alone("data"):
         records, split = build_data(config)
     layout = build_layout(config)

@@ -27,8 +27,8 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
-    ("paths",),
-    ("errors", "garbage", "user_cache", "huge_pages", "preemption", "page"),
+    ("paths", "forks"),
+    ("errors", "user_cache", "huge_pages", "preemption", "page"),
 )
 
 

@@ -1,7 +1,6 @@
 """Labeled Faces in the Wild from the command line to a split by its own protocols."""
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from lfw_like import COUNTS, PEOPLE, SETS
 from tiny import tiny_config
 
 from cl_facenet import prepare
-from cl_facenet.data import preprocessing, squares
+from cl_facenet.data import preprocessing
 from cl_facenet.data.landmarks import Face
 from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
@@ -147,12 +146,10 @@ def test_another_copy_is_not_taken_for_the_one_that_is_there(
 def test_photos_without_a_face_are_counted_and_listed(
     lfw_like, config, tmp_path, monkeypatch, capsys
 ):
-    # In threads, where the face finder can be replaced.
     def find_face(image):
         return Face(np.random.default_rng(0).uniform(40, 80, (68, 2)), found=False)
 
     monkeypatch.setattr(preprocessing, "find_face", find_face)
-    monkeypatch.setattr(squares, "_workers", lambda _: ThreadPoolExecutor())
     assert run(lfw_like, tmp_path / "cache", "--align=dlib") == 0
     out = capsys.readouterr().out
     assert "58 photos no face found, cut where one is assumed" in out

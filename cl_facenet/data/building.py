@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import (
@@ -125,12 +126,14 @@ def remove_leftovers(cache_dir: Path) -> None:
 
 @contextlib.contextmanager
 def quiet_tfds() -> Iterator[None]:
-    """Keep TFDS's own log lines below warnings away, and only those."""
+    """Keep TFDS's own log lines below warnings away, of this thread and only those."""
+    here = threading.get_ident()
 
     def is_wanted(record: logging.LogRecord) -> bool:
         return (
             record.levelno >= logging.WARNING
             or "tensorflow_datasets" not in record.pathname
+            or record.thread != here
         )
 
     logger = absl.logging.get_absl_logger()

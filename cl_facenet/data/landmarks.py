@@ -6,6 +6,8 @@ files are read without importing it (it wants pkg_resources, which left setuptoo
 
 import functools
 import importlib.util
+import threading
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from cl_facenet.errors import InputError
+from cl_facenet.forks import in_forked_children
 
 DETECTOR = "dlib frontal HOG, upsampled once"
 MODEL = "shape_predictor_68_face_landmarks"
@@ -22,6 +25,12 @@ MODEL = "shape_predictor_68_face_landmarks"
 MAX_SIDE = 1024
 # Labeled Faces in the Wild are cut at 2.2 times the box of a face detector.
 ASSUMED_SHARE = 1 / 2.2
+
+_MISSING = "alignment by dlib needs its packages: pip install 'cl-facenet[align]'"
+# Detectors that no thread is using. One writes into itself while it searches, and dlib
+# lets go of Python's lock meanwhile: two threads in the same one end the process, or
+# get each other's faces. To make one takes 0.3 seconds and 9 MB.
+_IDLE: deque[Any] = deque()
 
 
 @dataclass(frozen=True)
@@ -45,15 +54,25 @@ def find_face(image: Image.Image) -> Face:
     Raises:
       InputError: dlib or its model is not installed.
     """
-    detector, predictor = _dlib()
     scale = min(1.0, MAX_SIDE / max(image.size))
     size = [max(1, round(scale * side)) for side in image.size]
     pixels = np.array(image.resize(size, Image.Resampling.BOX) if scale < 1 else image)
-    faces = detector(pixels, 1)
+    faces = _detect(pixels)
     box = _main_face(faces, size) if faces else _assumed_box(size)
-    shape = predictor(pixels, box)
+    shape = _predictor()(pixels, box)
     points = [(point.x + 0.5, point.y + 0.5) for point in shape.parts()]
     return Face(np.array(points) * image.size / size, found=bool(faces))
+
+
+def _detect(pixels: np.ndarray) -> Any:
+    """The boxes of all faces, by a detector that is this thread's alone meanwhile."""
+    try:
+        detector = _IDLE.pop()
+    except IndexError:
+        detector = _dlib().get_frontal_face_detector()
+    faces = detector(pixels, 1)
+    _IDLE.append(detector)
+    return faces
 
 
 def _main_face(faces: Any, size: list[int]) -> Any:
@@ -67,29 +86,45 @@ def _main_face(faces: Any, size: list[int]) -> Any:
 
 
 def _assumed_box(size: list[int]) -> Any:
-    import dlib
-
     (x, y), half = np.array(size) / 2, ASSUMED_SHARE * min(size) / 2
-    return dlib.rectangle(
+    return _dlib().rectangle(
         *(round(side) for side in (x - half, y - half)),
         *(round(side) for side in (x + half, y + half)),
     )
 
 
+def _predictor() -> Any:
+    """The shape predictor, 100 MB, which all threads share: it only reads itself."""
+    with _loading:
+        return _load_predictor()
+
+
 @functools.cache
-def _dlib() -> tuple[Any, Any]:
-    """The detector and the predictor; loading the latter's 100 MB takes a second."""
-    missing = "alignment by dlib needs its packages: pip install 'cl-facenet[align]'"
-    try:
-        import dlib
-    except ImportError as error:
-        raise InputError(missing) from error
+def _load_predictor() -> Any:
+    dlib = _dlib()
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(missing)
+        raise InputError(_MISSING)
     path = Path(spec.submodule_search_locations[0]) / "models" / f"{MODEL}.dat"
     if not path.is_file():
         raise InputError(
             f"{path} is missing: pip install --force-reinstall face_recognition_models"
         )
-    return dlib.get_frontal_face_detector(), dlib.shape_predictor(str(path))
+    return dlib.shape_predictor(str(path))
+
+
+def _dlib() -> Any:
+    try:
+        import dlib
+    except ImportError as error:
+        raise InputError(_MISSING) from error
+    return dlib
+
+
+def _renew_lock() -> None:
+    global _loading
+    _loading = threading.Lock()
+
+
+_renew_lock()
+in_forked_children(_renew_lock)  # another thread of the parent's may hold it

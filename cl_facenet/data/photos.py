@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cl_facenet.data.quiet_pillow import QUIET
 from cl_facenet.errors import InputError
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -16,6 +15,10 @@ PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 # What cameras and the web have, whatever a file's ending says. Pillow knows more: of
 # some it starts a program (Ghostscript for EPS) that no photo should start.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# Pillow's warnings are errors where the user says so, and mean no damage even then.
+_NOT_THE_PHOTOS = (MemoryError, Warning)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 # What turns a photo upright, by its EXIF orientation.
 _TURNS = {
@@ -66,10 +69,10 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     Raises:
         InputError: unreadable, truncated or oversized file, of another format than
             FORMATS or no file at all; or another array.
+        Warning: Pillow has one, and the user's filters make it an error.
     """
     if isinstance(photo, Image.Image):
-        with QUIET:
-            return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
+        return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
     if hasattr(photo, "__array__"):
         return _from_array(np.asarray(photo))
     if not isinstance(photo, str | os.PathLike):
@@ -79,9 +82,11 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     if not os.path.isfile(name):  # to open a pipe would be to wait for its other end
         raise InputError(f"{name}: no photo file there; check the path")
     try:
-        with QUIET, Image.open(name, formats=FORMATS) as image:
+        with Image.open(name, formats=FORMATS) as image:
             return _decode(image, name)
-    except InputError:
+    except _BOMBS as error:
+        raise InputError(f"{name}: {error}; scale the photo down") from error
+    except (InputError, *_NOT_THE_PHOTOS):
         raise
     except Exception as error:
         raise _unreadable(name, error) from error
@@ -126,6 +131,8 @@ def _decode(image: Image.Image, name: str) -> Image.Image:
         image.load()
         turn = _turn(image)
         return _to_rgb(image if turn is None else image.transpose(turn))
+    except _NOT_THE_PHOTOS:
+        raise
     except Exception as error:
         raise _unreadable(name, error) from error
 
@@ -134,6 +141,8 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     """What turns it upright; ImageOps.exif_transpose fails where EXIF is damaged."""
     try:
         return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _NOT_THE_PHOTOS:
+        raise
     except Exception:
         return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -53,7 +53,7 @@ class Preprocessing:
 
     @property
     def finds_faces(self) -> bool:
-        """Whether dlib is at work, which takes its time and holds Python's lock."""
+        """Whether dlib is at work, which takes its time."""
         return self.align != "none"
 
     def keeps(self, size: tuple[int, int]) -> bool:
@@ -94,7 +94,6 @@ class Prepared:
     """
 
     description: Mapping[str, Any]
-    finds_faces: ClassVar[bool] = False
 
     @property
     def image_size(self) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from PIL import Image
 
+from cl_facenet.data.archive import UNFINISHED
 from cl_facenet.data.building import FORMAT, build, quiet_tfds, remove_leftovers
 from cl_facenet.data.photos import Source
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
@@ -105,8 +106,10 @@ def store(
     remove_leftovers(directory.parent)
     try:
         build(source, directory, preprocessing, skip_unreadable, extra_files)
-    # array_record reports a full disk as RuntimeError.
     except (OSError, RuntimeError) as error:
+        # array_record reports a full disk as RuntimeError; others have other reasons.
+        if isinstance(error, RuntimeError) and UNFINISHED not in str(error):
+            raise
         reason = " ".join(str(error).split())
         raise InputError(
             f"{directory.parent}: cannot write the prepared photos ({reason}); free "

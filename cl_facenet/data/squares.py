@@ -6,17 +6,10 @@ files that are there.
 
 import contextlib
 import io
-import signal
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import (
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from PIL import Image
@@ -47,7 +40,7 @@ def make_squares(
     Each comes with the path of its PNG, which is written unless it is there; so none
     may be there but of this photo and this preprocessing.
     """
-    pool = _workers(preprocessing)
+    pool = ThreadPoolExecutor()  # Pillow and dlib let go of the interpreter's lock
     pending: deque[Future[Encoded | InputError]] = deque()
     try:
         for photo, path in photos:
@@ -58,19 +51,6 @@ def make_squares(
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _workers(preprocessing: Preprocessing | Prepared) -> Executor:
-    if not preprocessing.finds_faces:
-        return ThreadPoolExecutor()  # Pillow lets go of the interpreter's lock
-    # dlib does not. Spawned, since JAX and Grain have threads that a fork would break.
-    return ProcessPoolExecutor(
-        mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
-    )
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _make(

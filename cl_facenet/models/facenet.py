@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from cl_facenet.errors import InputError, UsageError
-from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.models.compute import DTYPES, Compute
 from cl_facenet.models.ending import Ending, LinearBN
 from cl_facenet.models.face_resnet import FaceResNet
@@ -256,9 +255,7 @@ def abstract_variables(model: FaceNet, image_size: int) -> dict[str, Any]:
         return model.init(jax.random.key(0), images)  # a key made outside is compiled
 
     images = jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32)
-    with no_garbage_collection():
-        variables = jax.eval_shape(init, images)
-    return {"batch_stats": {}} | variables
+    return {"batch_stats": {}} | jax.eval_shape(init, images)
 
 
 def unit_range(images: jax.Array) -> jax.Array:

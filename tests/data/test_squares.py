@@ -72,7 +72,7 @@ def test_an_unreadable_photo_is_its_error_and_leaves_no_file(tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"0.png", "1.png"}
 
 
-def test_faces_are_found_in_processes_of_their_own(tmp_path):
+def test_faces_are_found_by_several_threads_at_once(tmp_path):
     pytest.importorskip("dlib")
     own = photos(3)
     squares = run(own, tmp_path, Preprocessing("dlib", 32))

@@ -1,0 +1,47 @@
+"""Processes that were forked from one that runs JAX: its threads are not in them."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from cl_facenet.errors import InputError
+
+_ran_jax_before = False  # the process that this one was forked from, or one before it
+_runs_jax = False  # at the last fork
+
+
+def check_not_forked() -> None:
+    """Stands before all that runs JAX: what waits for its threads would not end.
+
+    Raises:
+      InputError: this process was forked from one that ran JAX.
+    """
+    if _ran_jax_before:
+        raise InputError(
+            "this process was forked from one that runs JAX, which cannot go on in it: "
+            "start workers with multiprocessing.get_context('spawn')"
+        )
+
+
+def in_forked_children(act: Callable[[], None]) -> None:
+    """Calls `act` at the start of every process that is forked from this one."""
+    if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+        os.register_at_fork(after_in_child=act)
+
+
+def _look() -> None:
+    global _runs_jax
+    # JAX has no public word for it; the import of JAX alone starts no thread.
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    says = getattr(bridge, "backends_are_initialized", None)
+    _runs_jax = says is not None and says()
+
+
+def _remember() -> None:
+    global _ran_jax_before
+    _ran_jax_before = _ran_jax_before or _runs_jax
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_look)
+in_forked_children(_remember)
