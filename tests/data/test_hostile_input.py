@@ -100,7 +100,7 @@ def test_warnings_are_seen_where_they_are_not_kept_away(monkeypatch):
 
 COMMANDS = {
     "prepare": ["cl_facenet.prepare", "folder", "--source={}", "--out={out}"],
-    "align": ["cl_facenet.cli", "align", "{}", "{out}", "--align=none"],
+    "align": ["cl_facenet.cli", "align", "{}", "--out={out}", "--align=none"],
     "train": ["cl_facenet.main", "--config=configs/nn4.py:{}", "--workdir={out}"],
 }
 

@@ -92,7 +92,7 @@ def test_at_the_shell(tiny, tmp_path, capsys):
     train(tiny_config(tmp_path / "cache", num_epochs=1), tmp_path / "run")
     capsys.readouterr()
     out = tmp_path / "faces.onnx"
-    arguments = ["export", str(tmp_path / "run"), str(out)]
+    arguments = ["export", str(tmp_path / "run"), f"--out={out}"]
     assert cli.main(arguments) == 0
     said = capsys.readouterr().out
     assert f"{out}: 0.0 MB; embeddings of random images differ from JAX's by" in said
@@ -103,7 +103,7 @@ def test_at_the_shell(tiny, tmp_path, capsys):
     assert result == {"file": str(out), "format": "onnx", "bytes": size}
     onnx.checker.check_model(onnx.load(out))
     for model, path in (("nowhere", out), (arguments[1], "nowhere/faces.onnx")):
-        assert cli.main(["export", str(model), str(path)]) == 1
+        assert cli.main(["export", str(model), f"--out={path}"]) == 1
         assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(SystemExit, match="2"):
         cli.main([*arguments, "--format=tflite"])
