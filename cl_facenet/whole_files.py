@@ -85,22 +85,31 @@ def check_ending(path: Path, endings: Sequence[str]) -> None:
         raise InputError(f"{path}: it ends in {' or '.join(endings)}")
 
 
-def check_folder_place(path: Path) -> None:
-    """As `check_place`, of a folder to be made; it may be there if it is empty.
+def check_folder_name(path: Path) -> None:
+    """Refuses what is a file, or is called like one, as a folder to be made.
 
     Raises:
-      InputError: no folder can be made there, or its name is like a file's.
+      InputError: so it is.
     """
     if path.suffix.lower() in FILE_ENDINGS:
         raise InputError(
             f"{path} is to be a folder, but {path.suffix} is a file's ending: give "
             "another name"
         )
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise InputError(f"{path} is a file: name a folder to be made")
+
+
+def check_folder_place(path: Path) -> None:
+    """As `check_place`, of a folder to be made; it may be there if it is empty.
+
+    Raises:
+      InputError: no folder can be made there, or its name is like a file's.
+    """
+    check_folder_name(path)
     if os.path.isdir(path):
         if any(path.iterdir()):
             raise InputError(f"{path} is not empty: choose another folder")
-    elif os.path.lexists(path):
-        raise InputError(f"{path} is a file: name a folder to be made")
     elif not os.path.isdir(path.parent):
         raise InputError(f"{path.parent}: no such folder; make it first")
 
@@ -109,13 +118,13 @@ def check_folder_place(path: Path) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to be filled beside `path`, whose place it takes at the end.
 
+    Its name is its own: what others have there, a killed call's too, stays.
+
     Raises:
       OSError: it cannot be made, or `path` is a file or a folder that is not empty;
         nothing of it is left, nor of what is raised within.
     """
-    partial = path.with_name(path.name + ".partial")
-    with suppress(FileNotFoundError):  # of one that was killed
-        shutil.rmtree(partial)
+    partial = path.with_name(f".{uuid4().hex}.partial")
     try:
         partial.mkdir()
         yield partial

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from faces import folder_of_faces
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tiny import tiny_config
 
 from cl_facenet import cli
@@ -98,6 +99,19 @@ def test_aligned_photos_are_trained_on_as_what_they_are(faces, tiny, tmp_path):
     config.data.align = "none"
     with pytest.raises(InputError, match=r"prepared with align dlib, data\.align is"):
         build_data(config)
+
+
+def test_what_is_made_of_crops_knows_in_which_no_face_was_found(faces, tiny, tmp_path):
+    run(faces, tmp_path / "out")
+    for name, report in (("0/0", "not found"), ("1/2", '{"num_faces": 2}')):
+        path, about = tmp_path / f"out/person {name}.png", PngInfo()
+        about.add_text("face", report)
+        with Image.open(path) as image:
+            image.save(path, pnginfo=about)
+    config = tiny_config(tmp_path / "cache")
+    config.data.name, config.data.path = "folder", str(tmp_path / "out")
+    records, _ = build_data(config)
+    assert records.metadata["faceless"] == ["person 0/0.png"]
 
 
 def test_at_the_shell(faces, tmp_path, capsys):

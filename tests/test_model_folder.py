@@ -300,12 +300,13 @@ def test_a_save_that_fails_half_way_leaves_nothing(embedder, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_save_has_left_is_taken_away(embedder, tmp_path):
+def test_what_lies_beside_stays_whatever_it_is_called(embedder, tmp_path):
     (tmp_path / "faces.partial").mkdir()
-    (tmp_path / "faces.partial/old").touch()
+    (tmp_path / "faces.partial/mine").touch()
     (tmp_path / "faces").mkdir()  # an empty one may be there
     embedder.save(tmp_path / "faces")
-    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+    assert {path.name for path in tmp_path.iterdir()} == {"faces", "faces.partial"}
+    assert (tmp_path / "faces.partial/mine").exists()
     assert len(list((tmp_path / "faces").iterdir())) == 2
 
 

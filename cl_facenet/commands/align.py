@@ -10,6 +10,7 @@ from cl_facenet.commands.options import (
     print_left_out,
 )
 from cl_facenet.commands.outputs import add_former_output, required_output
+from cl_facenet.whole_files import check_folder_name
 
 _EXAMPLE = "cl-facenet align photos --out=aligned"
 
@@ -38,6 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Aligns, and says in how many photos no face was found, or several."""
     out = required_output(arguments, _EXAMPLE)
+    check_folder_name(out)
     from cl_facenet.align_photos import align_photos
     from cl_facenet.data.preprocessing import Preprocessing
 

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("--dtype is for --format=safetensors: leave it out")
     out = required_output(arguments, _EXAMPLE)
     if arguments.format == "onnx":
-        output_file("--out", str(out), [".onnx"], force=arguments.force, reads=[])
+        output_file("--out", out, [".onnx"], force=arguments.force, reads=[])
     elif arguments.force:
         raise UsageError(
             "--force is for files: a folder is never replaced; leave it out"

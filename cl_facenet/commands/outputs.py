@@ -41,7 +41,7 @@ def required_output(arguments: argparse.Namespace, example: str) -> Path:
 
 def output_file(
     flag: str,
-    given: str,
+    given: str | os.PathLike[str],
     endings: Sequence[str],
     *,
     force: bool,

@@ -28,8 +28,8 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
         for name, square in zip("AB", squares, strict=True):
             axes[name].imshow(square.pixels, interpolation="nearest")
             axes[name].set_axis_off()
-            notes = "\n".join(wrap("; ".join(square.face.notes()), 34))
-            axes[name].set_title(notes, color=DIFFERENT, fontsize=6)
+            if notes := wrap("; ".join(square.face.notes()), 34):
+                axes[name].set_title("\n".join(notes), color=DIFFERENT, fontsize=6)
         _draw_scale(axes["S"], verdict)
         title, color = _title(verdict)
         figure.suptitle(title, color=color, fontsize=11, fontweight="bold")
@@ -47,7 +47,7 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
 def _title(verdict: Verdict) -> tuple[str, str]:
     """The answer, and its colour."""
     if verdict.distance is None:
-        return f"No verdict: {verdict.reason}", DIFFERENT
+        return "No verdict: no face found", DIFFERENT
     says, sign, color = (
         ("The same person", "<", SAME)
         if verdict.same

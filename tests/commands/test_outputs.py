@@ -133,6 +133,13 @@ def test_where_the_output_stood_once(line, says, shell, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("name", ["mine.jpg", "mine"])
+def test_aligned_photos_are_not_put_where_a_file_is(name, shell, tmp_path):
+    (tmp_path / name).write_text("mine")
+    refused(shell(f"align faces --align=none --out={name}"), 1, f"{name} is ")
+    assert (tmp_path / name).read_text() == "mine"
+
+
 @pytest.mark.parametrize("out", ["faces", "faces/aligned", ".", "link"])
 def test_photos_are_not_aligned_among_themselves(out, shell, tmp_path):
     (tmp_path / "link").symlink_to("faces")
