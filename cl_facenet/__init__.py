@@ -7,12 +7,13 @@ vectors = embedder(photos)
 import os
 from typing import TYPE_CHECKING
 
+from cl_facenet.data.face_report import FaceWarning, MissingFaceWarning
 from cl_facenet.params import drop_head
 
 if TYPE_CHECKING:
     from cl_facenet.embedder import Embedder
 
-__all__ = ["drop_head", "load"]
+__all__ = ["FaceWarning", "MissingFaceWarning", "drop_head", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> "Embedder":

@@ -1,11 +1,13 @@
 """A folder of photos to a folder of aligned ones, with the same sub-folders."""
 
 import json
+import os
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from cl_facenet.data.face_report import reported
 from cl_facenet.data.folder import PREPARED_AS, photos_below, read_prepared_as
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Preprocessing, say
@@ -23,17 +25,18 @@ def align_photos(
     its photos were made. Interrupted, the same call goes on.
 
     Returns:
-      The number of photos written, and the names of those in which no face was found
-      (they are cut where one is assumed) and of unreadable ones.
+      The number of photos written, and which ones have no face (they are cut where one
+      is assumed), several, or a crop largely outside of them, or are unreadable.
 
     Raises:
       InputError: no photos, an unreadable one, two that would get one name, or a
-        target that holds something else.
+        target that holds something else, or is inside of the source or around it.
     """
+    _check_apart(source, target)
     photos = photos_below(source)
     paths = _targets(photos, target)
     _claim(target, preprocessing)
-    faceless, unreadable = [], []
+    names, faces, unreadable = [], [], []
     squares = make_squares(zip(photos, paths, strict=True), preprocessing)
     pairs = zip(photos, squares, strict=True)
     with closing(squares):
@@ -42,10 +45,18 @@ def align_photos(
                 if not skip_unreadable:
                     raise InputError(f"{square}; --skip-unreadable leaves such out")
                 unreadable.append(photo.name)
-            elif not square.found:
-                faceless.append(photo.name)
-    num_photos = len(photos) - len(unreadable)
-    return {"num_photos": num_photos, "no_face": faceless, "unreadable": unreadable}
+            else:
+                names.append(photo.name)
+                faces.append(square.face)
+    known = reported(names, faces) | {"unreadable": unreadable}
+    return {"num_photos": len(names), **known}
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    """Refuses to write among the photos that are read, or around them."""
+    read, written = Path(os.path.realpath(source)), Path(os.path.realpath(target))
+    if read.is_relative_to(written) or written.is_relative_to(read):
+        raise InputError(f"{target} and {source} overlap: choose a folder beside it")
 
 
 def _targets(photos: list[Photo], target: Path) -> list[Path]:

@@ -13,7 +13,12 @@ from cl_facenet.commands import (
     export,
     identify,
 )
-from cl_facenet.errors import exit_status_of
+from cl_facenet.errors import NO_FACE, exit_status_of
+
+_STATUSES = (
+    "Exit status: 0 an answer was given, 1 bad data, 2 bad flags, "
+    f"{NO_FACE} no answer of compare or identify, since no face was found in a photo."
+)
 
 _COMMANDS = {
     "compare": (compare, "whether two photos show the same person"),
@@ -35,12 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cl-facenet", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="cl-facenet", description=__doc__, epilog=_STATUSES
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (command, about) in _COMMANDS.items():
-        own = commands.add_parser(
-            name, help=about, description=f"{about[0].upper()}{about[1:]}."
-        )
+        description = f"{about[0].upper()}{about[1:]}. {_STATUSES}"
+        own = commands.add_parser(name, help=about, description=description)
         own.set_defaults(run=command.run)
         command.add(own)
         own.epilog = f"example: {own.epilog}"

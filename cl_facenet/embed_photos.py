@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from cl_facenet.data.face_report import (
+    FaceReport,
+    OnMissingFace,
+    check_on_missing_face,
+)
 from cl_facenet.data.folder import photos_below, read_prepared_as
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, Square
-from cl_facenet.embedder import BATCH_SIZE, Embedder
+from cl_facenet.embedder import BATCH_SIZE, Embedder, declined
 from cl_facenet.errors import InputError
 from cl_facenet.progress import bar
 
@@ -26,18 +31,31 @@ class Embedded:
 
     Attributes:
       names: of the photos [N].
-      vectors: float32 [N, D].
-      no_face: names of those in which no face was found, where one is sought; they are
-        cut where one is assumed.
+      vectors: float32 [N, D], each row of length 1, or NaN where no face was found.
+      faces: what was known of the faces of each [N].
       unreadable: names of others, that are not among the [N].
       thumbnails: JPEG files of the squares that were embedded [N], if they are wanted.
     """
 
     names: list[str] = field(default_factory=list)
     vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    no_face: list[str] = field(default_factory=list)
+    faces: list[FaceReport] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     thumbnails: list[bytes] = field(default_factory=list)
+
+    @property
+    def no_face(self) -> list[str]:
+        """Names of those in which no face was found, where one was sought."""
+        return [name for name, face in self.named_faces() if face.missing]
+
+    @property
+    def has_vector(self) -> np.ndarray:
+        """Bool [N]: which rows are not NaN."""
+        return ~np.isnan(self.vectors).any(1)
+
+    def named_faces(self) -> Iterator[tuple[str, FaceReport]]:
+        """Yields each photo's name with its report."""
+        return zip(self.names, self.faces, strict=True)
 
 
 def embed_folder(
@@ -45,6 +63,7 @@ def embed_folder(
     folder: Path,
     *,
     skip_unreadable: bool,
+    on_missing_face: OnMissingFace = "decline",
     with_thumbnails: bool = False,
 ) -> Embedded:
     """All photos below a folder, named by their paths in it.
@@ -61,6 +80,7 @@ def embed_folder(
         photos,
         prepared_as=read_prepared_as(folder),
         skip_unreadable=skip_unreadable,
+        on_missing_face=on_missing_face,
         hint="; --skip-unreadable leaves such out",
         with_thumbnails=with_thumbnails,
     )
@@ -72,6 +92,7 @@ def embed_photos(
     *,
     prepared_as: Mapping[str, Any] | None = None,
     skip_unreadable: bool = False,
+    on_missing_face: OnMissingFace = "decline",
     hint: str = "",
     with_thumbnails: bool = False,
 ) -> Embedded:
@@ -79,11 +100,14 @@ def embed_photos(
 
     Args:
       prepared_as: how the photos were made square before, if they were.
+      on_missing_face: "assume" embeds the middle of a photo without a face.
       hint: what to say behind the error of an unreadable one.
 
     Raises:
       InputError: as `embed_folder`.
+      UsageError: another on_missing_face.
     """
+    check_on_missing_face(on_missing_face)
     make_square: Preprocessing | Prepared = embedder.preprocessing
     if prepared_as is not None:
         embedder.check_prepared(prepared_as)
@@ -99,8 +123,7 @@ def embed_photos(
             embedded.unreadable.append(photo.name)
             continue
         embedded.names.append(photo.name)
-        if not square.found:
-            embedded.no_face.append(photo.name)
+        embedded.faces.append(square.face)
         if with_thumbnails:
             embedded.thumbnails.append(_jpeg(square.pixels))
         squares.append(square.pixels)
@@ -111,7 +134,9 @@ def embed_photos(
         vectors.append(embedder(np.stack(squares), prepared_as=how))
     if not vectors:
         raise InputError(f"none of {len(photos)} photos can be read")
-    embedded.vectors = np.concatenate(vectors)
+    embedded.vectors = declined(
+        np.concatenate(vectors), embedded.faces, on_missing_face
+    )
     return embedded
 
 

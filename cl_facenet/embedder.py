@@ -1,9 +1,11 @@
 """The trained network with its head dropped: photos in, vectors out."""
 
+import math
 import os
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,21 @@ import numpy as np
 from PIL import Image
 
 from cl_facenet.compiling import jit
+from cl_facenet.data.face_report import (
+    FaceReport,
+    OnMissingFace,
+    check_on_missing_face,
+    doubts,
+)
 from cl_facenet.data.photos import PhotoLike, open_photo
-from cl_facenet.data.preprocessing import Prepared, Preprocessing, check_same
-from cl_facenet.errors import InputError
-from cl_facenet.evaluation.calibration import CalibratedOn, Calibration
+from cl_facenet.data.preprocessing import Prepared, Preprocessing, Square, check_same
+from cl_facenet.errors import InputError, printable
+from cl_facenet.evaluation.calibration import Calibration
 from cl_facenet.forks import check_not_forked
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range
+from cl_facenet.verdict import Verdict
 
 BATCH_SIZE = 64
 
@@ -27,14 +36,16 @@ Variables = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether two photos show the same person, and what that is worth."""
+class Embeddings:
+    """Vectors of photos, and what was known of the photos' faces.
 
-    same: bool  # distance < threshold
-    distance: float  # squared, from 0 to 4
-    threshold: float
-    false_accept_rate: float  # of pairs of different people, called the same
-    calibrated_on: CalibratedOn  # the pairs on which the threshold has that rate
+    Attributes:
+      vectors: float32 [N, D], each row of length 1, or NaN where no face was found.
+      faces: of each photo [N].
+    """
+
+    vectors: np.ndarray
+    faces: list[FaceReport]
 
 
 class Embedder:
@@ -79,48 +90,67 @@ class Embedder:
         photos: np.ndarray | Sequence[PhotoLike],
         *,
         prepared_as: Mapping[str, Any] | None = None,
+        on_missing_face: OnMissingFace = "decline",
     ) -> np.ndarray:
         """Photos -> float32 [N, D], each row of length 1.
 
         Photos are a uint8 array [N, H, W, 3] or a list of paths, Pillow images and
-        uint8 arrays of any sizes; each is made square by `preprocessing`.
+        uint8 arrays of any sizes; each is made square by `preprocessing`. A photo in
+        which that finds no face gets a row of NaN, and a MissingFaceWarning names it; a
+        FaceWarning names photos with several faces, and crops largely outside of
+        theirs. `embed` says all of that without warnings.
 
         Args:
           prepared_as: the description of the preprocessing that all photos have gone
             through before, in the metadata of records or the preprocessing.json that
             `cl-facenet align` writes; they are taken as they are.
+          on_missing_face: "assume" embeds the middle of a photo without a face, where
+            Labeled Faces in the Wild has it, as its protocol needs.
 
         Raises:
           InputError: one photo that is not in a list, one that cannot be read, photos
             prepared in another way than those the model was trained on, or a process
             that was forked from one that ran JAX.
+          UsageError: another on_missing_face.
+        """
+        embeddings = self.embed(
+            photos, prepared_as=prepared_as, on_missing_face=on_missing_face
+        )
+        if any(face.notes() for face in embeddings.faces):
+            names = [_name(photo, place) for place, photo in enumerate(photos)]
+            for warning in doubts(names, embeddings.faces, on_missing_face):
+                warnings.warn(warning, stacklevel=2)
+        return embeddings.vectors
+
+    def embed(
+        self,
+        photos: np.ndarray | Sequence[PhotoLike],
+        *,
+        prepared_as: Mapping[str, Any] | None = None,
+        on_missing_face: OnMissingFace = "decline",
+    ) -> Embeddings:
+        """What the call gives, and what was known of each photo's faces.
+
+        Arguments and errors are those of the call.
         """
         check_not_forked()
-        if hasattr(photos, "__array__") and not isinstance(photos, Image.Image):
-            photos = np.asarray(photos)
-            if photos.ndim != 4:
-                raise InputError(
-                    f"an array of shape {list(photos.shape)}: give [photos, height, "
-                    "width, 3], or a list"
-                )
-        elif not isinstance(photos, Sequence) or isinstance(photos, str | bytes):
-            kind = type(photos).__name__
-            raise InputError(f"{kind}: give a list of photos, as in embedder([photo])")
-        else:
-            photos = list(photos)
+        check_on_missing_face(on_missing_face)
+        photos = _listed(photos)
         make_square: Preprocessing | Prepared = self.preprocessing
         if prepared_as is not None:
             self.check_prepared(prepared_as)
             make_square = Prepared(prepared_as)
         if not len(photos):
-            return np.zeros((0, self._model.embedding_size), np.float32)
+            return Embeddings(np.zeros((0, self._model.embedding_size), np.float32), [])
+        rows, faces = [], []
         # Nobody waits for a batch: the photos of the next are decoded meanwhile.
-        rows = [
-            self._embed_batch(_squares(photos[start : start + BATCH_SIZE], make_square))
-            for start in range(0, len(photos), BATCH_SIZE)
-        ]
+        for start in range(0, len(photos), BATCH_SIZE):
+            pixels, known = _squares(photos[start : start + BATCH_SIZE], make_square)
+            rows.append(self._embed_batch(pixels))
+            faces += known
         # Only behind the last batch there is room for more: the others are full.
-        return np.concatenate([np.asarray(row) for row in rows])[: len(photos)]
+        vectors = np.concatenate([np.asarray(row) for row in rows])[: len(photos)]
+        return Embeddings(declined(vectors, faces, on_missing_face), faces)
 
     def check_prepared(self, prepared_as: Mapping[str, Any]) -> None:
         """Refuses photos that were prepared in another way than the model wants them.
@@ -149,34 +179,48 @@ class Embedder:
             return self._program
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Squared Euclidean distance of unit vectors [..., D], from 0 to 4."""
+        """Squared Euclidean distance of unit vectors [..., D], from 0 to 4.
+
+        NaN where one of them is of a photo without a face.
+        """
         return np.sum(np.square(np.subtract(a, b)), -1)
 
     def verify(
-        self, a: PhotoLike, b: PhotoLike, *, false_accept_rate: float = 0.01
+        self,
+        a: PhotoLike,
+        b: PhotoLike,
+        *,
+        false_accept_rate: float = 0.01,
+        on_missing_face: OnMissingFace = "decline",
     ) -> Verdict:
-        """Whether two photos show the same person.
+        """Whether two photos show the same person; no verdict without two faces.
 
         Args:
           a, b: paths, Pillow images or uint8 arrays [H, W, 3].
           false_accept_rate: the share of pairs of different people that may be called
             the same; one that `calibration` has a threshold for.
+          on_missing_face: "assume" judges the middle of a photo without a face.
 
         Raises:
           InputError: a photo cannot be read, or no threshold is known for the rate.
+          UsageError: another on_missing_face.
         """
-        return self.judge(float(self.distance(*self([a, b]))), false_accept_rate)
+        pair = self.embed([a, b], on_missing_face=on_missing_face)
+        distance = float(self.distance(*pair.vectors))
+        first, second = pair.faces
+        return replace(self.judge(distance, false_accept_rate), faces=(first, second))
 
     def judge(self, distance: float, false_accept_rate: float) -> Verdict:
-        """What `verify` says of two photos at a distance.
+        """What `verify` says of two photos at a distance; nothing at one of NaN.
 
         Raises:
           InputError: no threshold is known for the rate.
         """
         threshold = self.calibration.at(false_accept_rate)
+        known = not math.isnan(distance)
         return Verdict(
-            distance < threshold.threshold,
-            distance,
+            distance < threshold.threshold if known else None,
+            distance if known else None,
             threshold.threshold,
             threshold.false_accept_rate,
             self.calibration.calibrated_on,
@@ -220,15 +264,51 @@ class Embedder:
         write_model(Path(path), model, dtype=dtype)
 
 
+def _listed(
+    photos: np.ndarray | Sequence[PhotoLike],
+) -> np.ndarray | list[PhotoLike]:
+    """An array [N, H, W, 3], or a list; anything else is refused."""
+    if hasattr(photos, "__array__") and not isinstance(photos, Image.Image):
+        photos = np.asarray(photos)
+        if photos.ndim != 4:
+            raise InputError(
+                f"an array of shape {list(photos.shape)}: give [photos, height, "
+                "width, 3], or a list"
+            )
+        return photos
+    if not isinstance(photos, Sequence) or isinstance(photos, str | bytes):
+        kind = type(photos).__name__
+        raise InputError(f"{kind}: give a list of photos, as in embedder([photo])")
+    return list(photos)
+
+
 def _squares(
     photos: np.ndarray | Sequence[PhotoLike], make_square: Preprocessing | Prepared
-) -> np.ndarray:
-    """uint8 [B, S, S, 3] of some photos."""
+) -> tuple[np.ndarray, list[FaceReport]]:
+    """uint8 [B, S, S, 3] of some photos, and what is known of their faces [B]."""
     if isinstance(photos, np.ndarray) and photos.dtype == np.uint8:
         _, *size, channels = photos.shape
         if channels == 3 and make_square.keeps(tuple(size)):
-            return photos
-    return np.stack([make_square(open_photo(photo)).pixels for photo in photos])
+            return photos, [FaceReport()] * len(photos)
+    made: list[Square] = [make_square(open_photo(photo)) for photo in photos]
+    return np.stack([one.pixels for one in made]), [one.face for one in made]
+
+
+def declined(
+    vectors: np.ndarray, faces: Sequence[FaceReport], on_missing_face: OnMissingFace
+) -> np.ndarray:
+    """Vectors [N, D], those of photos without a face NaN unless one is assumed."""
+    missing = [face.missing for face in faces]
+    if on_missing_face == "assume" or not any(missing):
+        return vectors
+    return np.where(np.array(missing)[:, None], np.float32(np.nan), vectors)
+
+
+def _name(photo: Any, place: int) -> str:
+    """A photo's path where it has one, or its place among others."""
+    path = getattr(photo, "filename", photo)
+    known = isinstance(path, str | os.PathLike) and os.fspath(path)
+    return printable(os.fspath(path)) if known else f"photo {place}"
 
 
 def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:

@@ -5,6 +5,8 @@ import sys
 import warnings
 from collections.abc import Callable
 
+NO_FACE = 3  # exit status: no answer was given, since no face was found in a photo
+
 
 class InputError(ValueError):
     """Bad data or a bad file; the message names it and says what to do (exit 1)."""
@@ -21,15 +23,18 @@ class UsageError(InputError):
     exit_status = 2
 
 
-def exit_status_of(program: str, run: Callable[[], None], *, when_stopped: str) -> int:
+def exit_status_of(
+    program: str, run: Callable[[], int | None], *, when_stopped: str
+) -> int:
     """That of a program; what the user can mend is one line on the standard error.
 
     Args:
+      run: gives a status other than 0 where there is one.
       when_stopped: what is said when Ctrl-C ends it.
     """
     _leave_out_pillows_remarks()
     try:
-        run()
+        return run() or 0
     except InputError as error:
         said, status = str(error), error.exit_status
     except OSError as error:  # a full disk, a folder that may not be written
@@ -38,8 +43,6 @@ def exit_status_of(program: str, run: Callable[[], None], *, when_stopped: str) 
         said, status = "out of memory; end other programs, or give it less at a time", 1
     except KeyboardInterrupt:
         said, status = when_stopped, 130
-    else:
-        return 0
     print(f"{program}: {said}", file=sys.stderr)
     return status
 

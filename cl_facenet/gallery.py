@@ -1,16 +1,22 @@
 """Photos of people who are known, and who of them is nearest to another photo."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from cl_facenet.data.names import canonical
+from cl_facenet.errors import InputError
+
 LARGE = 1_000_000  # photos: beyond, faiss is asked, where it is installed
 COSINES = 2**22  # at a time: 16 MB
 # Of cosines, far above what rounding does to them: 1e-6 for 512 numbers a photo.
 MARGIN = 1e-4
+# Of squared distances: what computing a photo's vector in another batch does to them.
+TIE = 1e-5
 
 # Of probes [P, D] and vectors [G, D]: each probe's `count` greatest cosines and the
 # rows that they are of, [P, count], the greatest first.
@@ -29,7 +35,17 @@ class Gallery:
     """The people enrolled."""
 
     def __init__(self, people: Sequence[str], vectors: np.ndarray) -> None:
-        """From whose photo each vector is of [G], and unit vectors float32 [G, D]."""
+        """From whose photo each vector is of [G], and unit vectors float32 [G, D].
+
+        Raises:
+          InputError: no vector, or one of NaN, as photos without a face have.
+        """
+        missing = int(np.isnan(vectors.sum(1)).sum())
+        if missing or not len(vectors):
+            raise InputError(
+                f"a gallery of {len(vectors):,} photos, {missing:,} of them without a "
+                "face: enrol photos with a face in them"
+            )
         self.vectors = vectors
         self.people, self._rows, photos = np.unique(
             np.array(people, object), return_inverse=True, return_counts=True
@@ -44,7 +60,28 @@ class Gallery:
         Nearest first, exactly as a loop over all photos has them. A search by cosines
         chooses the photos that are near; the distances of those few are computed anew,
         for by products a photo is 1e-7 from itself and no two are alike.
+
+        Nobody is near to a row of NaN, as photos without a face have.
         """
+        known = ~np.isnan(probes.sum(1))
+        found = iter(self._nearest(probes[known], count))
+        return [next(found) if one else [] for one in known]
+
+    def tie(self, probe: np.ndarray) -> list[Candidate]:
+        """The people whose nearest photo is as near as the nearest of all, if several.
+
+        Args:
+          probe: a unit vector [D].
+        """
+        count = 2
+        while True:
+            (nearest,) = self.nearest(probe[None], count)
+            tied = tied_first(nearest)
+            if len(tied) < len(nearest) or len(nearest) < count:
+                return tied if len(tied) > 1 else []
+            count *= 2
+
+    def _nearest(self, probes: np.ndarray, count: int) -> list[list[Candidate]]:
         at_once = max(1, COSINES // len(self.vectors))
         blocks = [probes[at : at + at_once] for at in range(0, len(probes), at_once)]
         return [
@@ -102,11 +139,34 @@ def by_faiss(
     return found
 
 
+def tied_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those that are as near as the first, but for rounding; itself among them."""
+    return [
+        candidate
+        for candidate in candidates
+        if candidate.distance - candidates[0].distance <= TIE
+    ]
+
+
 def match(candidates: Sequence[Candidate], threshold: float) -> Candidate | None:
     """The nearest of the candidates, if it is below the threshold; a tie is nobody."""
-    first, *others = candidates
-    tied = bool(others) and others[0].distance == first.distance
-    return None if tied or not first.distance < threshold else first
+    tied = tied_first(candidates)
+    return tied[0] if len(tied) == 1 and tied[0].distance < threshold else None
+
+
+def identities_of(names: Iterable[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Who is on photos, by the photos' names, and who of them is spelled in two ways.
+
+    Returns:
+      Of each photo the identity, in `canonical` spelling, and the spellings of each
+      identity that has several.
+    """
+    spelled = [person_of(name) for name in names]
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for one in spelled:
+        spellings[canonical(one)].add(one)
+    merged = {one: sorted(all_) for one, all_ in spellings.items() if len(all_) > 1}
+    return [canonical(one) for one in spelled], merged
 
 
 def person_of(name: str) -> str:

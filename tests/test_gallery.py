@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cl_facenet import gallery
-from cl_facenet.gallery import Candidate, Gallery, match, person_of
+from cl_facenet.errors import InputError
+from cl_facenet.gallery import Candidate, Gallery, identities_of, match, person_of
 
 
 def units(*shape, seed=0):
@@ -116,6 +117,50 @@ def test_a_match_is_below_the_threshold_and_alone(distances, threshold, person):
     candidates = [Candidate(f"p{n}", d) for n, d in enumerate(distances)]
     found = match(candidates, threshold)
     assert (found and found.person) == person
+
+
+def test_a_tie_is_of_all_who_are_as_near_but_for_rounding():
+    near = units(1, 8)[0]
+    rounded = near + np.float32(1e-7)
+    others = units(3, 8, seed=1)
+    people = [f"p{n}" for n in range(7)] + ["far", "far", "farther"]
+    vectors = np.stack([near, rounded, *[near] * 5, *others])
+    asked = near[None]
+    for row in range(7):
+        found = Gallery(people, vectors).tie(vectors[row])
+        assert sorted(one.person for one in found) == people[:7]
+    assert Gallery(people[6:], vectors[6:]).tie(near) == []
+    assert Gallery(["p0"], asked).tie(near) == []
+    assert Gallery(["p0", "p0"], np.stack([near, near])).tie(near) == []
+    apart = Candidate("p0", 0.1), Candidate("p1", 0.1 + 1e-4)
+    assert match(apart, 0.2) == apart[0]
+    assert match((apart[0], Candidate("p1", 0.1 + 1e-7)), 0.2) is None
+
+
+def test_a_vector_of_nothing_is_neither_enrolled_nor_near_to_anybody():
+    vectors = units(3, 8)
+    nothing = np.full((1, 8), np.nan, np.float32)
+    probes = np.concatenate([vectors[:1], nothing, vectors[1:2]])
+    first, second, third = Gallery(list("abc"), vectors).nearest(probes, 1)
+    assert (first[0].person, second, third[0].person) == ("a", [], "b")
+    assert match(second, 4.0) is None
+    with pytest.raises(InputError, match="of 4 photos, 1 of them without a face"):
+        Gallery(list("abcd"), np.concatenate([vectors, nothing]))
+    with pytest.raises(InputError, match="a gallery of 0 photos"):
+        Gallery([], vectors[:0])
+
+
+def test_spellings_of_one_identity_are_one_identity():
+    composed, decomposed = "Jos\u00e9", "Jose\u0301"
+    names = [
+        f"{composed}/1.jpg",
+        f"{decomposed}/2.jpg",
+        "Ann /1.jpg",
+        f"{composed}.png",
+    ]
+    identities, merged = identities_of(names)
+    assert identities == [composed, composed, "Ann", composed]
+    assert merged == {composed: sorted({composed, decomposed})}
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,9 @@ def test_a_run_is_saved_and_gives_the_same_vectors(tiny, tmp_path, capsys):
     train(tiny_config(tmp_path / "cache", num_epochs=1), tmp_path / "run")
     capsys.readouterr()
     run, out = str(tmp_path / "run"), tmp_path / "faces"
-    assert cli.main(["export", run, str(out), "--format=safetensors", "--json"]) == 0
+    assert (
+        cli.main(["export", run, f"--out={out}", "--format=safetensors", "--json"]) == 0
+    )
     said = json.loads(capsys.readouterr().out)
     size = sum(path.stat().st_size for path in out.iterdir())
     assert said == {
@@ -195,7 +197,7 @@ def test_a_run_is_saved_and_gives_the_same_vectors(tiny, tmp_path, capsys):
     # And a saved one may be saved again.
     half = str(tmp_path / "half")
     flags = ["--format=safetensors", "--dtype=bfloat16"]
-    assert cli.main(["export", str(out), half, *flags]) == 0
+    assert cli.main(["export", str(out), f"--out={half}", *flags]) == 0
     assert capsys.readouterr().out == f"{half}: 0.0 MB\n"
 
 
@@ -298,12 +300,13 @@ def test_a_save_that_fails_half_way_leaves_nothing(embedder, tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_save_has_left_is_taken_away(embedder, tmp_path):
+def test_what_lies_beside_stays_whatever_it_is_called(embedder, tmp_path):
     (tmp_path / "faces.partial").mkdir()
-    (tmp_path / "faces.partial/old").touch()
+    (tmp_path / "faces.partial/mine").touch()
     (tmp_path / "faces").mkdir()  # an empty one may be there
     embedder.save(tmp_path / "faces")
-    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
+    assert {path.name for path in tmp_path.iterdir()} == {"faces", "faces.partial"}
+    assert (tmp_path / "faces.partial/mine").exists()
     assert len(list((tmp_path / "faces").iterdir())) == 2
 
 

@@ -1,6 +1,7 @@
 """The embedder that comes with the package is what its card says."""
 
 import json
+import re
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -119,3 +120,39 @@ def test_photos_of_people_it_has_never_seen(embedder):
 def test_another_name_is_an_error_that_names_it():
     with pytest.raises(InputError, match=f"nor the name of a shipped one \\({NAME}\\)"):
         cl_facenet.load("nn4_small3_lfw")
+
+
+def test_walls_are_nobody(embedder):
+    """A grey square and noise were 0.609 apart, "the same person"."""
+    pytest.importorskip("dlib")
+    grey = Image.new("RGB", (250, 250), "grey")
+    noise = Image.effect_noise((250, 250), 60).convert("RGB")
+    verdict = embedder.verify(grey, noise)
+    assert (verdict.same, verdict.distance) == (None, None)
+    assert verdict.reason == "no face found in the first and the second photo"
+    with pytest.raises(InputError, match="no verdict"):
+        bool(verdict)
+    with pytest.warns(cl_facenet.MissingFaceWarning, match="in 2 of 2 photos"):
+        assert np.isnan(embedder([grey, noise])).all()
+    assert embedder.verify(grey, noise, on_missing_face="assume").same is not None
+
+
+@needs_lfw
+def test_of_two_people_it_is_said_who_was_taken(embedder):
+    pytest.importorskip("dlib")
+    with tarfile.open(LFW / "lfw-deepfunneled.tgz") as archive:
+        member = next(one for one in archive if one.name.endswith(".jpg"))
+        one = Image.open(archive.extractfile(member)).convert("RGB")
+    both = Image.new("RGB", (500, 250))
+    both.paste(one, (0, 0))
+    both.paste(one, (250, 0))
+    verdict = embedder.verify(one, both)
+    assert verdict
+    assert [face.num_faces for face in verdict.faces] == [1, 2]
+    (note,) = verdict.notes
+    assert re.fullmatch(r"second photo: 2 faces; the one at \(.*\) was taken", note)
+    tight = one.crop(verdict.faces[0].box)
+    (note,) = embedder.verify(one, tight.resize((300, 300))).notes
+    assert re.fullmatch(
+        r"second photo: \d\d % of the crop lies outside the photo", note
+    )

@@ -5,7 +5,8 @@ import os
 import pytest
 
 from cl_facenet import whole_files
-from cl_facenet.whole_files import whole_folder, write_whole
+from cl_facenet.errors import InputError
+from cl_facenet.whole_files import check_folder_place, whole_folder, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path):
@@ -39,6 +40,34 @@ def test_another_that_writes_meanwhile_disturbs_nobody(tmp_path, monkeypatch):
     write_whole(path, b"this one's")
     assert path.read_bytes() == b"this one's"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("with_links", [True, False])
+def test_what_comes_meanwhile_is_not_overwritten(with_links, tmp_path, monkeypatch):
+    if not with_links:  # as on FAT
+        monkeypatch.setattr(whole_files.os, "link", lambda *_: fail(95))
+    path = tmp_path / "file"
+    write_whole(path, b"first", overwrite=False)
+    with pytest.raises(FileExistsError, match="file"):
+        write_whole(path, b"second", overwrite=False)
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+    dangling = tmp_path / "link"
+    dangling.symlink_to("nowhere")
+    with pytest.raises(FileExistsError, match="link"):
+        write_whole(dangling, b"second", overwrite=False)
+    assert dangling.is_symlink()
+
+
+def fail(number):
+    raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("name", ["faces.onnx", "faces.JPG", "faces.safetensors"])
+def test_a_folder_is_not_called_like_a_file(name, tmp_path):
+    with pytest.raises(InputError, match="is to be a folder, but"):
+        check_folder_place(tmp_path / name)
+    check_folder_place(tmp_path / "faces.v2")
 
 
 def test_a_folder_has_its_name_when_all_is_in_it(tmp_path):

@@ -9,13 +9,18 @@ from cl_facenet.commands.options import (
     number_left_out,
     print_left_out,
 )
+from cl_facenet.commands.outputs import add_former_output, required_output
+from cl_facenet.whole_files import check_folder_name
+
+_EXAMPLE = "cl-facenet align photos --out=aligned"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
-    parser.epilog = "cl-facenet align photos aligned"
+    parser.epilog = _EXAMPLE
     parser.add_argument("source", type=Path, help="folder of photos, with sub-folders")
-    parser.add_argument("target", type=Path, help="folder to be made")
+    add_former_output(parser)
+    parser.add_argument("--out", metavar="FOLDER", help="folder to be made")
     parser.add_argument(
         "--align",
         choices=("dlib", "dlib5", "dlib5_head", "none"),
@@ -32,20 +37,21 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Aligns, and says in how many photos no face was found."""
+    """Aligns, and says in how many photos no face was found, or several."""
+    out = required_output(arguments, _EXAMPLE)
+    check_folder_name(out)
     from cl_facenet.align_photos import align_photos
     from cl_facenet.data.preprocessing import Preprocessing
 
     result = align_photos(
         arguments.source,
-        arguments.target,
+        out,
         Preprocessing.of(arguments.align, arguments.image_size),
         skip_unreadable=arguments.skip_unreadable,
     )
     if arguments.json:
         print(json.dumps(result, indent=2))
         return
-    missing = (result["no_face"], result["unreadable"])
-    photos = f"{arguments.target}: {result['num_photos']:,} photos"
-    print(f"{photos}; {number_left_out(*missing)}")
-    print_left_out(*missing)
+    photos = result.pop("num_photos")
+    print(f"{out}: {photos:,} photos; {number_left_out(result)}")
+    print_left_out(result)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from cl_facenet.commands.options import (
     add_model,
+    add_on_missing_face,
     add_skip_unreadable,
     left_out,
     number_left_out,
     print_left_out,
 )
+from cl_facenet.commands.outputs import add_force, output_file
 from cl_facenet.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -28,8 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument(
         "--out",
-        type=Path,
-        default=Path("clusters.html"),
+        default="clusters.html",
         metavar="FILE",
         help="page with the photos of each cluster (default: clusters.html)",
     )
@@ -40,6 +41,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the fewest photos that make a cluster, 2 or more (default: 3)",
     )
+    add_force(parser)
+    add_on_missing_face(parser)
     add_skip_unreadable(parser)
 
 
@@ -47,36 +50,38 @@ def run(arguments: argparse.Namespace) -> None:
     """Clusters, writes the page, and says how many clusters there are."""
     if arguments.min_photos < 2:
         raise UsageError(f"--min-photos={arguments.min_photos}: give 2 or more")
+    force, reads = arguments.force, [arguments.folder]
+    out = output_file("--out", arguments.out, [".html"], force=force, reads=reads)
     from cl_facenet.embed_photos import embed_folder
     from cl_facenet.loading import load
-    from cl_facenet.whole_files import check_place, write_whole
+    from cl_facenet.whole_files import write_whole
 
-    check_place(arguments.out)
     embedded = embed_folder(
         load(arguments.model),
         arguments.folder,
         skip_unreadable=arguments.skip_unreadable,
+        on_missing_face=arguments.on_missing_face,
         with_thumbnails=True,
     )
     groups, alone = clusters(embedded.vectors, arguments.min_photos)
     page = _page(
         f"Clusters in {arguments.folder.resolve().name}", embedded, groups, alone
     )
-    write_whole(arguments.out, page.encode())
-    missing = (embedded.no_face, embedded.unreadable)
+    write_whole(out, page.encode(), overwrite=force)
+    missing = left_out(embedded)
     if arguments.json:
         result = {
-            "file": str(arguments.out),
+            "file": str(out),
             "clusters": [[embedded.names[i] for i in group] for group in groups],
             "alone": [embedded.names[i] for i in alone],
         }
-        print(json.dumps(result | left_out(*missing), indent=2))
+        print(json.dumps(result | missing, indent=2))
         return
     print(
-        f"{arguments.out}: {len(groups):,} clusters of {sum(map(len, groups)):,} "
-        f"photos, {len(alone):,} in none; {number_left_out(*missing)}"
+        f"{out}: {len(groups):,} clusters of {sum(map(len, groups)):,} "
+        f"photos, {len(alone):,} in none; {number_left_out(missing)}"
     )
-    print_left_out(*missing)
+    print_left_out(missing)
 
 
 def clusters(
@@ -85,18 +90,20 @@ def clusters(
     """Rows of vectors [N, D] by cluster, the largest first, and those in none.
 
     By HDBSCAN, which looks for dense places however dense they are; the whole of the
-    photos is never one cluster.
+    photos is never one cluster. Rows of NaN, as of photos without a face, are in
+    neither.
     """
     import numpy as np
     from sklearn.cluster import HDBSCAN
 
-    if len(vectors) < min_photos:
-        return [], list(range(len(vectors)))
+    known = np.flatnonzero(~np.isnan(vectors).any(1))
+    if len(known) < min_photos:
+        return [], known.tolist()
     search = HDBSCAN(min_cluster_size=min_photos, copy=True)
-    labels = search.fit_predict(vectors.astype(np.float64))
-    groups = [np.flatnonzero(labels == n).tolist() for n in range(labels.max() + 1)]
+    labels = search.fit_predict(vectors[known].astype(np.float64))
+    groups = [known[labels == n].tolist() for n in range(labels.max() + 1)]
     groups.sort(key=lambda group: (-len(group), group[0]))
-    return groups, np.flatnonzero(labels < 0).tolist()
+    return groups, known[labels < 0].tolist()
 
 
 def _page(
@@ -106,8 +113,13 @@ def _page(
     from cl_facenet.page import template
 
     photos = [
-        {"name": printable(name), "jpeg": base64.b64encode(thumbnail).decode()}
-        for name, thumbnail in zip(embedded.names, embedded.thumbnails, strict=True)
+        {
+            "name": "; ".join([printable(name), *face.notes()]),
+            "jpeg": base64.b64encode(thumbnail).decode(),
+        }
+        for (name, face), thumbnail in zip(
+            embedded.named_faces(), embedded.thumbnails, strict=True
+        )
     ]
     sections = [
         (f"Cluster {number}", [photos[i] for i in group])
@@ -115,5 +127,8 @@ def _page(
     ]
     if alone:
         sections.append(("In no cluster", [photos[i] for i in alone]))
+    if not embedded.has_vector.all():
+        faceless = (~embedded.has_vector).nonzero()[0]
+        sections.append(("No face found", [photos[i] for i in faceless]))
     sheet = template(Path(__file__).with_name("contact_sheet.html.jinja"))
     return sheet.render(title=printable(title), sections=sections)

@@ -3,21 +3,23 @@
 import argparse
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cl_facenet.commands.options import (
     add_model,
+    add_on_missing_face,
     add_skip_unreadable,
     left_out,
     number_left_out,
     print_left_out,
 )
-from cl_facenet.errors import InputError, UsageError
+from cl_facenet.commands.outputs import add_force, output_file
+from cl_facenet.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
+    from cl_facenet.embed_photos import Embedded
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,75 +29,92 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     parser.add_argument(
         "--out",
-        type=Path,
         required=True,
         metavar="FILE",
         help=".npz: arrays names [N] and embeddings float32 [N, D], and as JSON about, "
-        "how they were made; .parquet: columns name and embedding",
+        "how they were made; .parquet: columns name and embedding. Where faces were "
+        "sought, face_detected, num_faces and fraction_inside (of the crop's area in "
+        "the photo), too; a row without a face is NaN",
     )
+    add_force(parser)
+    add_on_missing_face(parser)
     add_skip_unreadable(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Embeds, and says how many photos and which ones not."""
-    encode = _FORMATS.get(arguments.out.suffix)
-    if encode is None:
-        raise UsageError(f"--out={arguments.out}: it ends in {' or '.join(_FORMATS)}")
+    force, reads = arguments.force, [arguments.folder]
+    out = output_file("--out", arguments.out, list(_FORMATS), force=force, reads=reads)
+    encode = _FORMATS[out.suffix]
     if encode is _parquet:
         _pyarrow()  # or nobody has to wait for that
     from cl_facenet.embed_photos import embed_folder
     from cl_facenet.loading import load
-    from cl_facenet.whole_files import check_place, write_whole
+    from cl_facenet.whole_files import write_whole
 
-    check_place(arguments.out)
     embedder = load(arguments.model)
     embedded = embed_folder(
-        embedder, arguments.folder, skip_unreadable=arguments.skip_unreadable
+        embedder,
+        arguments.folder,
+        skip_unreadable=arguments.skip_unreadable,
+        on_missing_face=arguments.on_missing_face,
     )
     about = {"model": arguments.model}
     about |= {"preprocessing": embedder.preprocessing.describe()}
-    write_whole(arguments.out, encode(embedded.names, embedded.vectors, about))
+    about |= {"on_missing_face": arguments.on_missing_face}
+    write_whole(out, encode(embedded, about), overwrite=force)
     number, size = embedded.vectors.shape
-    missing = (embedded.no_face, embedded.unreadable)
+    missing = left_out(embedded)
     if arguments.json:
-        result = {"file": str(arguments.out), "num_photos": number}
-        result |= {"embedding_size": size}
-        print(json.dumps(result | left_out(*missing), indent=2))
+        result = {"file": str(out), "num_photos": number, "embedding_size": size}
+        print(json.dumps(result | missing, indent=2))
         return
-    print(
-        f"{arguments.out}: {number:,} photos, {size} numbers each; "
-        f"{number_left_out(*missing)}"
-    )
-    print_left_out(*missing)
+    print(f"{out}: {number:,} photos, {size} numbers each; {number_left_out(missing)}")
+    print_left_out(missing)
 
 
-def _npz(
-    names: Sequence[str], vectors: "np.ndarray", about: Mapping[str, Any]
-) -> bytes:
+def _npz(embedded: "Embedded", about: Mapping[str, Any]) -> bytes:
     import numpy as np
 
+    arrays: dict[str, Any] = {
+        "names": np.array(embedded.names, str),
+        "embeddings": embedded.vectors,
+        "about": np.array(json.dumps(about)),
+    }
+    faces = embedded.faces
+    # An array of bool has no room for what is not known; nor shall it say so.
+    if all(face.face_detected is not None for face in faces):
+        inside = [face.fraction_inside for face in faces]
+        arrays |= {
+            "face_detected": np.array([face.face_detected for face in faces], bool),
+            "num_faces": np.array([face.num_faces for face in faces], np.int32),
+            "fraction_inside": np.array(inside, np.float32),  # None is NaN
+        }
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        names=np.array(names, str),
-        embeddings=vectors,
-        about=np.array(json.dumps(about)),
-    )
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
-def _parquet(
-    names: Sequence[str], vectors: "np.ndarray", about: Mapping[str, Any]
-) -> bytes:
+def _parquet(embedded: "Embedded", about: Mapping[str, Any]) -> bytes:
     pa, pq = _pyarrow()
     try:
-        column = pa.array(names, pa.string())
+        column = pa.array(embedded.names, pa.string())
     except UnicodeEncodeError as error:
         raise InputError(
             f"{error.object}: the name is not UTF-8; rename it, or write .npz"
         ) from error
+    vectors, faces = embedded.vectors, embedded.faces
     rows = pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])
-    table = pa.table({"name": column, "embedding": rows})
+    kinds = {
+        "face_detected": pa.bool_(),
+        "num_faces": pa.int32(),
+        "fraction_inside": pa.float32(),
+    }
+    known = {
+        name: pa.array([getattr(face, name) for face in faces], kind)
+        for name, kind in kinds.items()
+    }
+    table = pa.table({"name": column, "embedding": rows, **known})
     buffer = io.BytesIO()
     described = table.replace_schema_metadata({"cl_facenet": json.dumps(about)})
     pq.write_table(described, buffer)

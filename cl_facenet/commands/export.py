@@ -5,24 +5,33 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.commands.outputs import (
+    add_force,
+    add_former_output,
+    output_file,
+    required_output,
+)
 from cl_facenet.errors import UsageError
 
 if TYPE_CHECKING:
     from cl_facenet.embedder import Embedder
 
+_EXAMPLE = "cl-facenet export runs/nn4-orl --out=faces.onnx"
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
-    parser.epilog = "cl-facenet export runs/nn4-orl faces.onnx"
+    parser.epilog = _EXAMPLE
     parser.add_argument(
         "model", metavar="MODEL", help="a run's directory or a saved embedder"
     )
+    add_former_output(parser)
     parser.add_argument(
-        "out",
-        type=Path,
+        "--out",
         metavar="OUT",
-        help="file to be written, as faces.onnx; for other formats a folder",
+        help="file to be written, as faces.onnx; for other formats a folder to be made",
     )
+    add_force(parser)
     parser.add_argument(
         "--format",
         choices=tuple(_FORMATS),
@@ -42,16 +51,26 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Exports, and says how large it is."""
     from cl_facenet.loading import load
+    from cl_facenet.whole_files import check_folder_place
 
     if arguments.dtype and arguments.format != "safetensors":
         raise UsageError("--dtype is for --format=safetensors: leave it out")
-    details = _FORMATS[arguments.format](load(arguments.model), arguments)
-    size = _size(arguments.out)
+    out = required_output(arguments, _EXAMPLE)
+    if arguments.format == "onnx":
+        output_file("--out", out, [".onnx"], force=arguments.force, reads=[])
+    elif arguments.force:
+        raise UsageError(
+            "--force is for files: a folder is never replaced; leave it out"
+        )
+    else:
+        check_folder_place(out)
+    details = _FORMATS[arguments.format](load(arguments.model), out, arguments)
+    size = _size(out)
     if arguments.json:
-        result = {"file": str(arguments.out), "format": arguments.format}
+        result = {"file": str(out), "format": arguments.format}
         print(json.dumps(result | {"bytes": size} | details, indent=2))
         return
-    print(f"{arguments.out}: {size / 1e6:.1f} MB", end="")
+    print(f"{out}: {size / 1e6:.1f} MB", end="")
     if "max_difference" in details:
         print(
             "; embeddings of random images differ from JAX's by "
@@ -61,22 +80,28 @@ def run(arguments: argparse.Namespace) -> None:
     print()
 
 
-def _onnx(embedder: "Embedder", arguments: argparse.Namespace) -> dict[str, Any]:
+def _onnx(
+    embedder: "Embedder", out: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     from cl_facenet.export.onnx import save_onnx
 
-    return {"max_difference": save_onnx(embedder, arguments.out)}
+    return {"max_difference": save_onnx(embedder, out, overwrite=arguments.force)}
 
 
-def _safetensors(embedder: "Embedder", arguments: argparse.Namespace) -> dict[str, Any]:
+def _safetensors(
+    embedder: "Embedder", out: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     dtype = arguments.dtype or "float32"
-    embedder.save(arguments.out, dtype=dtype)
+    embedder.save(out, dtype=dtype)
     return {"dtype": dtype}
 
 
-def _stablehlo(embedder: "Embedder", arguments: argparse.Namespace) -> dict[str, Any]:
+def _stablehlo(
+    embedder: "Embedder", out: Path, arguments: argparse.Namespace
+) -> dict[str, Any]:
     from cl_facenet.export.stablehlo import save_stablehlo
 
-    return {"max_difference": save_stablehlo(embedder, arguments.out)}
+    return {"max_difference": save_stablehlo(embedder, out)}
 
 
 _FORMATS = {"onnx": _onnx, "safetensors": _safetensors, "stablehlo": _stablehlo}

@@ -4,11 +4,12 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cl_facenet.commands.options import (
     add_false_accept_rate,
     add_model,
+    add_on_missing_face,
     add_skip_unreadable,
     calibration_json,
     left_out,
@@ -17,7 +18,11 @@ from cl_facenet.commands.options import (
     single_photos,
     threshold_of,
 )
-from cl_facenet.errors import printable
+from cl_facenet.errors import NO_FACE, InputError, printable
+
+if TYPE_CHECKING:
+    from cl_facenet.embed_photos import Embedded
+    from cl_facenet.gallery import Gallery
 
 CANDIDATES = 5  # of each photo, in the JSON
 
@@ -37,70 +42,118 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add_model(parser)
     add_false_accept_rate(parser)
+    add_on_missing_face(parser)
     add_skip_unreadable(parser)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    """Enrols the gallery and names each photo, or says that it is of nobody in it."""
+def run(arguments: argparse.Namespace) -> int:
+    """Enrols the gallery and names each photo, or says that it is of nobody in it.
+
+    3 if no face was found in one of the photos: it has no answer.
+    """
     from cl_facenet.embed_photos import embed_folder, embed_photos
-    from cl_facenet.gallery import Gallery, match, person_of
+    from cl_facenet.gallery import Gallery, identities_of
     from cl_facenet.loading import load
 
     embedder = load(arguments.model)
     threshold = threshold_of(embedder, arguments.false_accept_rate)
-    probes = embed_photos(embedder, single_photos(arguments.photos))
-    enrolled = embed_folder(
-        embedder, arguments.gallery, skip_unreadable=arguments.skip_unreadable
+    how = arguments.on_missing_face
+    photos = single_photos(arguments.photos)
+    probes = embed_photos(embedder, photos, on_missing_face=how)
+    folder = embed_folder(
+        embedder,
+        arguments.gallery,
+        skip_unreadable=arguments.skip_unreadable,
+        on_missing_face=how,
     )
-    people = [person_of(name) for name in enrolled.names]
-    gallery = Gallery(people, enrolled.vectors)
-    answers = []
-    nearest = gallery.nearest(probes.vectors, CANDIDATES)
-    for name, candidates in zip(probes.names, nearest, strict=True):
-        found = match(candidates, threshold.threshold)
-        answers.append(
-            {
-                "photo": name,
-                "person": found and found.person,
-                "face_found": name not in probes.no_face,
-                "candidates": [asdict(candidate) for candidate in candidates],
-            }
+    enrolled = folder.has_vector
+    if not enrolled.any():
+        raise InputError(
+            f"{arguments.gallery}: no face found in any of its {len(enrolled):,} "
+            "photos, so nobody is enrolled; --on-missing-face=assume takes their middle"
         )
+    names = [name for name, one in zip(folder.names, enrolled, strict=True) if one]
+    identities, merged = identities_of(names)
+    gallery = Gallery(identities, folder.vectors[enrolled])
     result = {
         **calibration_json(threshold, embedder.calibration),
         # Each photo enrolled is one more chance to be taken for somebody.
-        "strangers_named_at_most": min(1.0, len(people) * threshold.false_accept_rate),
+        "strangers_named_at_most": min(
+            1.0, len(identities) * threshold.false_accept_rate
+        ),
         "gallery": {
-            "num_photos": len(people),
+            "num_photos": len(identities),
             "num_people": len(gallery.people),
-            **left_out(enrolled.no_face, enrolled.unreadable),
+            "merged": merged,
+            **left_out(folder),
         },
-        "photos": answers,
+        "photos": _answers(probes, gallery, threshold.threshold),
     }
     if arguments.json:
         print(json.dumps(result, indent=2))
     else:
         _print(result)
+    return 0 if probes.has_vector.all() else NO_FACE
+
+
+def _answers(
+    probes: "Embedded", gallery: "Gallery", threshold: float
+) -> list[dict[str, Any]]:
+    """Of each photo who it is, if that is clear, and who is near."""
+    from cl_facenet.gallery import match
+
+    answers = []
+    nearest = gallery.nearest(probes.vectors, CANDIDATES)
+    for row, ((name, face), candidates) in enumerate(
+        zip(probes.named_faces(), nearest, strict=True)
+    ):
+        found = match(candidates, threshold)
+        near = bool(candidates) and candidates[0].distance < threshold
+        tie = gallery.tie(probes.vectors[row]) if near and not found else []
+        answers.append(
+            {
+                "photo": name,
+                "person": found and found.person,
+                "tie": [one.person for one in tie],
+                "face_found": not face.missing,
+                "face": asdict(face),
+                "notes": face.notes(),
+                "candidates": [asdict(candidate) for candidate in candidates],
+            }
+        )
+    return answers
 
 
 def _print(result: dict[str, Any]) -> None:
     for answer in result["photos"]:
-        nearest = answer["candidates"][0]
-        who, distance = printable(nearest["person"]), f"{nearest['distance']:.3g}"
-        says = f"{who} (distance {distance})"
-        if answer["person"] is None:
-            says = f"unknown (nearest: {who}, distance {distance})"
-        note = "" if answer["face_found"] else "; no face found"
-        print(f"{printable(answer['photo'])}: {says}{note}")
-    gallery = result["gallery"]
-    missing = (gallery["no_face"], gallery["unreadable"])
+        says = "; ".join([*_says(answer), *answer["notes"]])
+        print(f"{printable(answer['photo'])}: {says}")
+    gallery = dict(result["gallery"])
+    merged, photos = gallery.pop("merged"), gallery.pop("num_photos")
+    people = gallery.pop("num_people")
     print(
-        f"gallery: {gallery['num_photos']:,} photos of {gallery['num_people']:,} "
-        f"people; {number_left_out(*missing)}"
+        f"gallery: {photos:,} photos of {people:,} people; {number_left_out(gallery)}"
     )
-    print_left_out(*missing)
+    for person, spellings in merged.items():
+        spelled = ", ".join(repr(spelling) for spelling in spellings)
+        print(f"one person, spelled in several ways: {printable(person)} ({spelled})")
+    print_left_out(gallery)
     print(
         f"the limit is {result['threshold']:.3g}: false-accept rate "
         f"{result['false_accept_rate']:g} a pair, so at most "
         f"{result['strangers_named_at_most']:.4g} of strangers get a name"
     )
+
+
+def _says(answer: dict[str, Any]) -> list[str]:
+    """Who it is; nothing of a photo without a face."""
+    if not answer["candidates"]:
+        return []
+    nearest = answer["candidates"][0]
+    who, distance = printable(nearest["person"]), f"{nearest['distance']:.3g}"
+    if answer["tie"]:
+        names = " and ".join(printable(name) for name in answer["tie"])
+        return [f"unknown: a tie between {names} (distance {distance})"]
+    if answer["person"] is None:
+        return [f"unknown (nearest: {who}, distance {distance})"]
+    return [f"{who} (distance {distance})"]

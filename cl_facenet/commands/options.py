@@ -1,7 +1,7 @@
 """Options that several commands have, and what they say in the same words."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from cl_facenet.errors import InputError, UsageError, printable
 
 if TYPE_CHECKING:
     from cl_facenet.data.photos import Photo
+    from cl_facenet.embed_photos import Embedded
     from cl_facenet.embedder import Embedder
     from cl_facenet.evaluation.calibration import Calibration, Threshold
 
@@ -47,6 +48,17 @@ def add_skip_unreadable(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_on_missing_face(parser: argparse.ArgumentParser) -> None:
+    """--on-missing-face."""
+    parser.add_argument(
+        "--on-missing-face",
+        choices=("decline", "assume"),
+        default="decline",
+        help="a photo in which no face is found has no answer (decline, the default), "
+        "or its middle is taken for one (assume), as Labeled Faces in the Wild has it",
+    )
+
+
 def threshold_of(embedder: "Embedder", false_accept_rate: float) -> "Threshold":
     """The threshold that --false-accept-rate asks for.
 
@@ -68,21 +80,40 @@ def single_photos(paths: Sequence[str]) -> list["Photo"]:
     return [Photo("", path, partial(open_photo, Path(path))) for path in paths]
 
 
-def left_out(no_face: Sequence[str], unreadable: Sequence[str]) -> dict[str, Any]:
-    """For machines."""
-    return {"no_face": list(no_face), "unreadable": list(unreadable)}
+def left_out(embedded: "Embedded") -> dict[str, Any]:
+    """For machines: which photos have no vector, and which one of doubtful worth."""
+    from cl_facenet.data.face_report import reported
+
+    known = reported(embedded.names, embedded.faces)
+    return known | {"unreadable": list(embedded.unreadable)}
 
 
-def print_left_out(no_face: Sequence[str], unreadable: Sequence[str]) -> None:
-    """For people, a line a photo."""
-    for kind, names in (("no face", no_face), ("unreadable", unreadable)):
-        for name in names:
-            print(f"{kind}: {printable(name)}")
+def print_left_out(photos: Mapping[str, Any]) -> None:
+    """For people, a line a photo of `left_out`'s."""
+    for name in photos["no_face"]:
+        print(f"no face: {printable(name)}")
+    for one in photos["several_faces"]:
+        left, top, right, bottom = one["box"]
+        print(
+            f"several faces: {printable(one['photo'])} ({one['num_faces']}; the one at "
+            f"({left}, {top}) to ({right}, {bottom}) is taken)"
+        )
+    for one in photos["largely_outside"]:
+        outside = f"{100 * (1 - one['fraction_inside']):.0f} % of it"
+        print(f"crop largely outside: {printable(one['photo'])} ({outside})")
+    for name in photos["unreadable"]:
+        print(f"unreadable: {printable(name)}")
 
 
-def number_left_out(no_face: Sequence[str], unreadable: Sequence[str]) -> str:
-    """How many, in a line with other things."""
-    return f"no face found in {len(no_face):,}, unreadable {len(unreadable):,}"
+def number_left_out(photos: Mapping[str, Any]) -> str:
+    """How many of `left_out`'s there are, in a line with other things."""
+    counts = {kind: len(names) for kind, names in photos.items()}
+    said = f"no face found in {counts['no_face']:,}"
+    if counts["several_faces"]:
+        said += f", several faces in {counts['several_faces']:,}"
+    if counts["largely_outside"]:
+        said += f", crop largely outside of {counts['largely_outside']:,}"
+    return f"{said}, unreadable {counts['unreadable']:,}"
 
 
 def calibration_json(

@@ -2,14 +2,15 @@
 
 import io
 from collections.abc import Sequence
+from textwrap import wrap
 
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cl_facenet.data.preprocessing import Square
-from cl_facenet.embedder import Verdict
 from cl_facenet.evaluation.figures import DIFFERENT, INK, PALE, SAME, STYLE
+from cl_facenet.verdict import Verdict
 
 FARTHEST = 4  # what a squared distance of unit vectors can be
 
@@ -27,17 +28,11 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
         for name, square in zip("AB", squares, strict=True):
             axes[name].imshow(square.pixels, interpolation="nearest")
             axes[name].set_axis_off()
-            if not square.found:
-                axes[name].set_title("no face found", color=DIFFERENT, fontsize=8)
+            if notes := wrap("; ".join(square.face.notes()), 34):
+                axes[name].set_title("\n".join(notes), color=DIFFERENT, fontsize=6)
         _draw_scale(axes["S"], verdict)
-        figure.suptitle(
-            f"{'The same person' if verdict.same else 'Different people'}: distance "
-            f"{verdict.distance:.3g} {'<' if verdict.same else '≥'} "
-            f"{verdict.threshold:.3g}",
-            color=SAME if verdict.same else DIFFERENT,
-            fontsize=11,
-            fontweight="bold",
-        )
+        title, color = _title(verdict)
+        figure.suptitle(title, color=color, fontsize=11, fontweight="bold")
         pairs = verdict.calibrated_on.num_different_pairs
         figure.supxlabel(
             f"Of {pairs:,} pairs of different people, none of whom it had seen,\n"
@@ -49,12 +44,26 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
     return buffer.getvalue()
 
 
+def _title(verdict: Verdict) -> tuple[str, str]:
+    """The answer, and its colour."""
+    if verdict.distance is None:
+        return "No verdict: no face found", DIFFERENT
+    says, sign, color = (
+        ("The same person", "<", SAME)
+        if verdict.same
+        else ("Different people", "≥", DIFFERENT)
+    )
+    distance = f"distance {verdict.distance:.3g} {sign} {verdict.threshold:.3g}"
+    return f"{says}: {distance}", color
+
+
 def _draw_scale(axes: Axes, verdict: Verdict) -> None:
     """All distances there can be: the same person up to the limit, others above."""
     limit = min(verdict.threshold, FARTHEST)
     axes.barh(0, limit, 0.5, color=SAME, alpha=0.3)
     axes.barh(0, FARTHEST - limit, 0.5, left=limit, color=DIFFERENT, alpha=0.3)
-    axes.plot([verdict.distance], [0], "o", color=INK, clip_on=False)
+    if verdict.distance is not None:
+        axes.plot([verdict.distance], [0], "o", color=INK, clip_on=False)
     axes.set_xlim(0, FARTHEST)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

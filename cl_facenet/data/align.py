@@ -129,3 +129,23 @@ def align(
         (size, size), Image.Transform.AFFINE, backward, Image.Resampling.BILINEAR
     )
     return np.array(warped)
+
+
+def fraction_inside(
+    photo_size: tuple[int, int], points: np.ndarray, alignment: Alignment, size: int
+) -> float:
+    """The share of the crop that `align` makes which lies inside the photo.
+
+    By where the warp takes the middles of its pixels from: a black photo is inside.
+
+    Args:
+      photo_size: width and height in pixels.
+      points: dlib's 68 landmarks in pixels, [68, 2].
+    """
+    own = np.array([points[list(group)].mean(0) for group in alignment.landmarks])
+    forward = np.vstack([alignment.fit(own, alignment.template(size)), [0, 0, 1]])
+    rows, columns = np.indices((size, size)) + 0.5
+    middles = np.stack([columns.ravel(), rows.ravel(), np.ones(size * size)])
+    sources = np.linalg.inv(forward)[:2] @ middles
+    inside = (sources >= 0) & (sources < np.array(photo_size)[:, None])
+    return float(inside.all(0).mean())

@@ -35,14 +35,21 @@ _IDLE: deque[Any] = deque()
 
 @dataclass(frozen=True)
 class Face:
-    """The landmarks of one face, and whether a detector found it.
+    """The landmarks of one face, and what a detector found.
 
     `points` is float64 [68, 2]: x and y in pixels, (0, 0) being the photo's upper left
-    corner and (0.5, 0.5) the middle of its first pixel.
+    corner and (0.5, 0.5) the middle of its first pixel. `num_faces` is how many were
+    found; of the one taken, `box` is left, top, right and bottom in the same pixels.
     """
 
     points: np.ndarray
-    found: bool
+    num_faces: int
+    box: tuple[int, int, int, int]
+
+    @property
+    def found(self) -> bool:
+        """Whether the landmarks are of a face that was found."""
+        return self.num_faces > 0
 
 
 def find_face(image: Image.Image) -> Face:
@@ -61,7 +68,21 @@ def find_face(image: Image.Image) -> Face:
     box = _main_face(faces, size) if faces else _assumed_box(size)
     shape = _predictor()(pixels, box)
     points = [(point.x + 0.5, point.y + 0.5) for point in shape.parts()]
-    return Face(np.array(points) * image.size / size, found=bool(faces))
+    return Face(
+        np.array(points) * image.size / size,
+        num_faces=len(faces),
+        box=_scaled(box, image.width / size[0], image.height / size[1]),
+    )
+
+
+def _scaled(box: Any, across: float, down: float) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of dlib's box, which has its last row and column."""
+    return (
+        round(across * box.left()),
+        round(down * box.top()),
+        round(across * (box.right() + 1)),
+        round(down * (box.bottom() + 1)),
+    )
 
 
 def _detect(pixels: np.ndarray) -> Any:

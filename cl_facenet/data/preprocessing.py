@@ -7,7 +7,8 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from cl_facenet.data.align import ALIGNMENTS, align
+from cl_facenet.data.align import ALIGNMENTS, align, fraction_inside
+from cl_facenet.data.face_report import NO_FACE, FaceReport
 from cl_facenet.data.landmarks import DETECTOR, MODEL, find_face
 from cl_facenet.data.photos import fit_square
 from cl_facenet.errors import InputError
@@ -17,10 +18,10 @@ ALIGN = ("none", *ALIGNMENTS)
 
 @dataclass(frozen=True)
 class Square:
-    """uint8 [S, S, 3], and whether a face was found in the photo, if one was sought."""
+    """uint8 [S, S, 3], and what is known of the face on it."""
 
     pixels: np.ndarray
-    found: bool
+    face: FaceReport
 
 
 @dataclass(frozen=True)
@@ -67,11 +68,14 @@ class Preprocessing:
           InputError: what the alignment needs is not installed.
         """
         if not self.finds_faces:
-            return Square(fit_square(image, self.image_size), found=True)
+            return Square(fit_square(image, self.image_size), FaceReport())
         face = find_face(image)
-        alignment = ALIGNMENTS[self.align]
-        pixels = align(image, face.points, alignment, self.image_size)
-        return Square(pixels, face.found)
+        where = (face.points, ALIGNMENTS[self.align], self.image_size)
+        pixels = align(image, *where)
+        if not face.found:
+            return Square(pixels, NO_FACE)
+        inside = fraction_inside(image.size, *where)
+        return Square(pixels, FaceReport(True, face.num_faces, face.box, inside))
 
     def describe(self) -> dict[str, Any]:
         """What metadata and checkpoints say; `described` reads it back."""
@@ -105,7 +109,7 @@ class Prepared:
         return size == (self.image_size, self.image_size)
 
     def __call__(self, image: Image.Image) -> Square:
-        """The pixels of an RGB photo.
+        """The pixels of an RGB photo, and what its PNG says of the face on it.
 
         Raises:
           InputError: it has another size.
@@ -115,7 +119,7 @@ class Prepared:
                 f"a photo of {image.width} x {image.height} pixels was not prepared: "
                 f"prepared ones have {self.image_size} x {self.image_size}"
             )
-        return Square(np.array(image), found=True)
+        return Square(np.array(image), FaceReport.of_info(image.info))
 
     def describe(self) -> dict[str, Any]:
         """What metadata and checkpoints say."""

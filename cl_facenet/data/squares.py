@@ -15,21 +15,26 @@ from pathlib import Path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from cl_facenet.data.face_report import FACE, FaceReport
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
 from cl_facenet.errors import InputError
 from cl_facenet.whole_files import write_whole
 
 _IN_FLIGHT = 64
-_FACE, _NOT_FOUND = "face", "not found"  # what the PNG says, where one was sought
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A square photo as PNG bytes; `found`: a face was, where one is sought."""
+    """A square photo as PNG bytes, and what they say of the face on it."""
 
     png: bytes
-    found: bool
+    face: FaceReport
+
+    @property
+    def found(self) -> bool:
+        """Whether a face was found, or none was sought."""
+        return not self.face.missing
 
 
 def make_squares(
@@ -59,19 +64,19 @@ def _make(
     with contextlib.suppress(FileNotFoundError):
         png = path.read_bytes()
         with Image.open(io.BytesIO(png)) as image:
-            return Encoded(png, image.info.get(_FACE) != _NOT_FOUND)
+            return Encoded(png, FaceReport.of_info(image.info))
     try:
         square = preprocessing(photo.read())
     except InputError as error:
         return error
     about = PngInfo()
-    if not square.found:
-        about.add_text(_FACE, _NOT_FOUND)
+    if text := square.face.to_text():
+        about.add_text(FACE, text)
     buffer = io.BytesIO()
     # Level 1 takes half the time of the default and no more room on photos.
     Image.fromarray(square.pixels).save(buffer, "PNG", pnginfo=about, compress_level=1)
     _keep(path, buffer.getvalue())
-    return Encoded(buffer.getvalue(), square.found)
+    return Encoded(buffer.getvalue(), square.face)
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -100,7 +100,16 @@ def calibrate_people(
       embedding: unit vectors [N, D]; of more than MAX_PHOTOS so many are drawn.
       labels: who is on the photos [N].
       data: where they are from.
+
+    Raises:
+      InputError: a row of NaN, as photos without a face have.
     """
+    missing = int(np.isnan(embedding).any(1).sum())
+    if missing:
+        raise InputError(
+            f"{missing:,} of {len(labels):,} photos have no vector, as none without a "
+            'face has: leave them out, or embed them with on_missing_face="assume"'
+        )
     if len(labels) > MAX_PHOTOS:
         drawn = np.random.default_rng(seed).choice(len(labels), MAX_PHOTOS, False)
         embedding, labels = embedding[drawn], labels[drawn]

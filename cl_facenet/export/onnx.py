@@ -13,11 +13,12 @@ from cl_facenet.errors import InputError
 from cl_facenet.export.checking import Embed, check_difference
 from cl_facenet.export.graph import graph_proto
 from cl_facenet.export.tracing import trace
-from cl_facenet.whole_files import check_place, write_whole
+from cl_facenet.whole_files import check_ending, check_place, write_whole
 
 if TYPE_CHECKING:
     import onnx
 
+ENDING = ".onnx"
 IMAGES, EMBEDDINGS = "images", "embeddings"
 OPSET, IR_VERSION = 17, 8  # read by every onnxruntime since 1.12
 
@@ -70,8 +71,14 @@ def metadata(embedder: Embedder, embedding_size: int) -> dict[str, str]:
     }
 
 
-def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
+def save_onnx(
+    embedder: Embedder, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> float:
     """Writes `to_onnx`'s model, whole or not at all, once it embeds as JAX does.
+
+    Args:
+      path: of the file, which ends in .onnx.
+      overwrite: whether it may be there.
 
     Returns:
       The largest difference between a number of onnxruntime's vectors and JAX's, of
@@ -82,11 +89,13 @@ def save_onnx(embedder: Embedder, path: str | os.PathLike[str]) -> float:
         as `to_onnx`.
     """
     path = Path(path)
-    check_place(path)
+    if not os.path.isdir(path):
+        check_ending(path, [ENDING])
+    check_place(path, overwrite=overwrite)
     content = to_onnx(embedder).SerializeToString()
     difference = check_difference(embedder, _runner(content), path=path)
     try:
-        write_whole(path, content)
+        write_whole(path, content, overwrite=overwrite)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror}); choose another place"

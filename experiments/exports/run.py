@@ -82,7 +82,7 @@ def export(folder: Path) -> dict[str, int]:
         path = folder / way.file
         if not path.exists():
             command = [sys.executable, "-m", "cl_facenet.cli", "export", MODEL]
-            subprocess.run([*command, path, *way.flags], check=True)
+            subprocess.run([*command, f"--out={path}", *way.flags], check=True)
         sizes[name] = _bytes(path)
     return sizes
 

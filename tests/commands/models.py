@@ -8,9 +8,9 @@ from cl_facenet.model_card import Architecture, ModelCard, TrainedOn
 ALL, SAME_PHOTO = 0.1, 0.01  # rates: whose limit all photos pass; only the same one
 
 
-def save_tiny(path):
+def save_tiny(path, align="none"):
     """Wants `model.name=tiny` to be a network; photos of 32 pixels."""
-    embedder = embedder_of("tiny", "openface", 32)
+    embedder = embedder_of("tiny", "openface", 32, align=align)
     embedder.card = ModelCard(
         Architecture("tiny", "openface", 16),
         TrainedOn("faces", 9, ("Ada", "Bob"), 5),

@@ -1,6 +1,7 @@
 """What the commands answer, to people and to machines, and what they refuse."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import re
@@ -22,12 +23,19 @@ from cl_facenet import cli
 from cl_facenet.align_photos import align_photos
 from cl_facenet.commands.cluster import clusters
 from cl_facenet.commands.verdict_picture import draw_verdict
+from cl_facenet.data.face_report import NO_FACE, FaceReport
 from cl_facenet.data.preprocessing import Preprocessing, Square
 from cl_facenet.embedder import Verdict
 from cl_facenet.evaluation.calibration import CalibratedOn
 from cl_facenet.evaluation.figures import DIFFERENT, SAME
 from cl_facenet.models.facenet import NETWORKS
 
+NOTHING_LEFT_OUT = {
+    "no_face": [],
+    "several_faces": [],
+    "largely_outside": [],
+    "unreadable": [],
+}
 COMMANDS = ("compare", "identify", "cluster", "embed", "align", "evaluate", "export")
 
 
@@ -81,7 +89,9 @@ def test_compare_for_machines(shell, made):
         "threshold": 1e-9,
         "false_accept_rate": 0.01,
         "photos": photos,
+        "faces": [dataclasses.asdict(FaceReport())] * 2,
         "no_face": [],
+        "notes": [],
     }
 
 
@@ -94,7 +104,7 @@ def test_compare_draws_what_it_compared(shell, made, tmp_path):
     plain = shell(f"compare {red} {green} --model=model")
     for rate, title, other in ((0.1, SAME, DIFFERENT), (0.01, DIFFERENT, SAME)):
         line = f"compare {red} {green} --model=model --false-accept-rate={rate}"
-        said = shell(f"{line} --picture={out}")
+        said = shell(f"{line} --picture={out} --force")
         assert said[0] == 0
         with Image.open(out) as picture:
             pixels = np.asarray(picture.convert("RGB"))
@@ -115,7 +125,10 @@ def test_a_picture_says_where_no_face_was_found():
     pixels = np.zeros((8, 8, 3), np.uint8)
     pictures = [
         np.asarray(Image.open(io.BytesIO(draw_verdict(squares, verdict))))
-        for squares in ([Square(pixels, True)] * 2, [Square(pixels, False)] * 2)
+        for squares in (
+            [Square(pixels, FaceReport())] * 2,
+            [Square(pixels, NO_FACE)] * 2,
+        )
     ]
     orange = [(p[..., :3] == colour_of(DIFFERENT)).all(-1).any() for p in pictures]
     assert orange == [False, True]
@@ -136,8 +149,7 @@ def test_embed_writes_each_photo_s_vector(ending, shell, tmp_path):
         "file": str(out),
         "num_photos": 12,
         "embedding_size": 16,
-        "no_face": [],
-        "unreadable": [],
+        **NOTHING_LEFT_OUT,
     }
     names, vectors, about = read(out)
     assert names[:4] == [f"person 0/{n}.jpg" for n in range(3)] + ["person 1/0.jpg"]
@@ -148,6 +160,7 @@ def test_embed_writes_each_photo_s_vector(ending, shell, tmp_path):
     assert about == {
         "model": "model",
         "preprocessing": embedder.preprocessing.describe(),
+        "on_missing_face": "decline",
     }
 
 
@@ -167,7 +180,8 @@ def test_photos_that_were_aligned_before_stay_as_they_are(shell, made, tmp_path)
     how = Preprocessing("none", 32)
     align_photos(made / "faces", tmp_path / "squares", how, skip_unreadable=False)
     for folder in ("faces", tmp_path / "squares"):
-        shell(f"embed {folder} --model=model --out={tmp_path / 'vectors.npz'}")
+        line = f"embed {folder} --model=model --out={tmp_path / 'vectors.npz'}"
+        assert shell(f"{line} --force")[0] == 0
         vectors = read(tmp_path / "vectors.npz")[1]
         if folder == "faces":
             expected = vectors
@@ -225,8 +239,8 @@ def test_identify_for_machines(shell, gallery):
     assert strict["gallery"] == {
         "num_photos": 3,
         "num_people": 2,
-        "no_face": [],
-        "unreadable": [],
+        "merged": {},
+        **NOTHING_LEFT_OUT,
     }
 
 
@@ -272,7 +286,7 @@ def test_a_page_shows_every_photo_once_and_loads_nothing(shell, made, tmp_path):
     assert "<i>" not in page
     assert "&lt;script&gt;alert(&#39;a&#39;)" in page
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
-    status, text, _ = shell(line)
+    status, text, _ = shell(f"{line} --force")
     number = sum(map(len, said["clusters"]))
     assert status == 0
     assert text == (
@@ -347,7 +361,8 @@ def test_parquet_asks_for_its_package_before_anybody_waits(shell, monkeypatch):
 
 def test_a_folder_of_which_nothing_can_be_read(shell, tmp_path):
     (tmp_path / "a.jpg").write_text("hello")
-    line = f"cluster {tmp_path} --model=model --skip-unreadable"
+    out = tmp_path / "who.html"
+    line = f"cluster {tmp_path} --model=model --skip-unreadable --out={out}"
     assert shell(line)[::2] == (1, "cl-facenet: none of 1 photos can be read\n")
 
 

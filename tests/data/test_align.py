@@ -11,6 +11,7 @@ from cl_facenet.data.align import (
     affine,
     align,
     arcface_template,
+    fraction_inside,
     head_template,
     openface_template,
     similarity,
@@ -126,3 +127,26 @@ def test_a_large_photo_is_averaged_not_picked_from():
     points[[36, 45, 33]] = 10 * openface_template(96)
     aligned = align(Image.fromarray(stripes), points, ALIGNMENTS["dlib"], 96)
     assert abs(aligned[10:-10, 10:-10].astype(int) - 127).max() < 12
+
+
+@pytest.mark.parametrize(
+    ("shift", "inside"),
+    [
+        ((0, 0), 1),
+        ((-48, 0), 1 / 2),
+        ((0, 72), 1 / 4),
+        ((48, -48), 1 / 4),
+        ((0, 99), 0),
+    ],
+)
+def test_how_much_of_a_crop_is_inside_its_photo(shift, inside):
+    """By geometry: a photo that is black where the crop lies is no less inside."""
+    points = np.zeros((68, 2))
+    points[[36, 45, 33]] = openface_template(96) - 0.5 + np.array(shift)
+    found = fraction_inside((96, 96), points, ALIGNMENTS["dlib"], 96)
+    assert found == pytest.approx(inside, abs=0.02)
+    large = fraction_inside((960, 960), 10 * points, ALIGNMENTS["dlib"], 96)
+    assert large == pytest.approx(inside, abs=0.02)
+    white = Image.new("RGB", (96, 96), "white")
+    pixels = align(white, points, ALIGNMENTS["dlib"], 96)
+    assert found == pytest.approx((pixels > 0).mean(), abs=0.02)

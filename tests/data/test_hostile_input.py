@@ -102,7 +102,7 @@ def test_a_warning_of_our_own_would_be_seen(monkeypatch):
 
 COMMANDS = {
     "prepare": ["cl_facenet.prepare", "folder", "--source={}", "--out={out}"],
-    "align": ["cl_facenet.cli", "align", "{}", "{out}", "--align=none"],
+    "align": ["cl_facenet.cli", "align", "{}", "--out={out}", "--align=none"],
     "train": ["cl_facenet.main", "--config=configs/nn4.py:{}", "--workdir={out}"],
 }
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from cl_facenet.data import landmarks, preprocessing
 from cl_facenet.data.align import ALIGNMENTS, align
+from cl_facenet.data.face_report import FaceReport
 from cl_facenet.data.landmarks import Face
 from cl_facenet.data.photos import fit_square
 from cl_facenet.data.preprocessing import ALIGN, Prepared, Preprocessing, described
@@ -32,17 +33,18 @@ def test_without_a_size_it_is_the_peer_s(align_by):
 def test_without_alignment_it_is_the_central_square():
     square = Preprocessing("none", 40)(NOISE)
     np.testing.assert_array_equal(square.pixels, fit_square(NOISE, 40))
-    assert square.found
+    assert square.face == FaceReport()
 
 
 @pytest.mark.parametrize("found", [True, False])
 def test_alignment_warps_by_the_landmarks(monkeypatch, found):
     points = np.random.default_rng(0).uniform(20, 80, (68, 2))
-    monkeypatch.setattr(preprocessing, "find_face", lambda image: Face(points, found))
+    face = Face(points, num_faces=int(found), box=(20, 20, 80, 80))
+    monkeypatch.setattr(preprocessing, "find_face", lambda image: face)
     square = Preprocessing("dlib", 96)(NOISE)
     expected = align(NOISE, points, ALIGNMENTS["dlib"], 96)
     np.testing.assert_array_equal(square.pixels, expected)
-    assert square.found is found
+    assert square.face.missing is not found
 
 
 @pytest.mark.parametrize(("align_by", "size"), [("dlib6", 96), ("", 96), ("none", 0)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cl_facenet.data.face_report import NO_FACE, FaceReport
 from cl_facenet.data.photos import Photo, fit_square, open_photo
 from cl_facenet.data.preprocessing import Preprocessing, Square
 from cl_facenet.data.squares import make_squares
@@ -24,7 +25,7 @@ class Blind(Preprocessing):
 
     def __call__(self, image):
         pixels = fit_square(image, self.image_size)
-        return Square(pixels, found=pixels[0, 0, 0] >= 128)
+        return Square(pixels, FaceReport() if pixels[0, 0, 0] >= 128 else NO_FACE)
 
 
 BLIND = Blind("none", 6)

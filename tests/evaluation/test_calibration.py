@@ -166,3 +166,10 @@ def test_of_very_many_photos_some_are_drawn():
     pairs = about.num_same_pairs + about.num_different_pairs
     assert pairs == MAX_PHOTOS * (MAX_PHOTOS - 1) // 2
     assert about.num_people == 7
+
+
+def test_photos_without_a_face_are_not_measured_on():
+    embedding = np.eye(4, dtype=np.float32)
+    embedding[1] = np.nan
+    with pytest.raises(InputError, match="1 of 4 photos have no vector"):
+        calibrate_people(embedding, np.arange(4), data="faces", seed=0)

@@ -60,7 +60,7 @@ def test_a_model_that_embeds_otherwise_is_not_written(wrong, embedder, tmp_path)
     right = embedder.apply
     embedder.apply = lambda params, images: right(params, images) + wrong
     with pytest.raises(InputError, match="is not written: its embeddings differ"):
-        save_onnx(embedder, tmp_path / "model.onnx")
+        save_onnx(embedder, tmp_path / "model.onnx", overwrite=True)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"before"]
 
 
@@ -70,7 +70,10 @@ def test_a_model_that_embeds_otherwise_is_not_written(wrong, embedder, tmp_path)
         ("nowhere/model.onnx", "nowhere: no such folder; make it first"),
         ("file/model.onnx", "file: no such folder; make it first"),
         (".", "is a folder: name a file in it"),
-        ("n" * 300, r"cannot be written \(File name too long\); choose another place"),
+        (
+            "n" * 300 + ".onnx",
+            r"cannot be written \(File name too long\); choose another place",
+        ),
     ],
 )
 def test_where_no_file_can_be_nothing_is_left(name, says, embedder, tmp_path):
@@ -88,22 +91,39 @@ def test_what_is_not_installed_is_asked_for(missing, embedder, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_there_stays_unless_it_is_to_go(embedder, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"before")
+    with pytest.raises(InputError, match=r"is there already: .* overwrite=True\)$"):
+        save_onnx(embedder, path)
+    assert path.read_bytes() == b"before"
+    save_onnx(embedder, path, overwrite=True)
+    onnx.checker.check_model(onnx.load(path))
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model", "photo.jpg"])
+def test_it_is_called_what_it_is(name, embedder, tmp_path):
+    with pytest.raises(InputError, match=rf"{name}: it ends in \.onnx"):
+        save_onnx(embedder, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 def test_at_the_shell(tiny, tmp_path, capsys):
     train(tiny_config(tmp_path / "cache", num_epochs=1), tmp_path / "run")
     capsys.readouterr()
     out = tmp_path / "faces.onnx"
-    arguments = ["export", str(tmp_path / "run"), str(out)]
+    arguments = ["export", str(tmp_path / "run"), f"--out={out}"]
     assert cli.main(arguments) == 0
     said = capsys.readouterr().out
     assert f"{out}: 0.0 MB; embeddings of random images differ from JAX's by" in said
-    assert cli.main([*arguments, "--format=onnx", "--json"]) == 0
+    assert cli.main([*arguments, "--format=onnx", "--json", "--force"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result.pop("max_difference") < 1e-6
     size = out.stat().st_size
     assert result == {"file": str(out), "format": "onnx", "bytes": size}
     onnx.checker.check_model(onnx.load(out))
     for model, path in (("nowhere", out), (arguments[1], "nowhere/faces.onnx")):
-        assert cli.main(["export", str(model), str(path)]) == 1
+        assert cli.main(["export", str(model), f"--out={path}"]) == 1
         assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(SystemExit, match="2"):
         cli.main([*arguments, "--format=tflite"])
