@@ -3,14 +3,14 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from cl_facenet.data.folder import photos_below, read_prepared_as
+from cl_facenet.data.folder import gallery_photos, photos_below, read_prepared_as
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, Square
 from cl_facenet.embedder import BATCH_SIZE, Embedder
@@ -30,6 +30,7 @@ class Embedded:
       no_face: names of those in which no face was found, where one is sought; they are
         cut where one is assumed.
       unreadable: names of others, that are not among the [N].
+      passed_over: names of what is no photo.
       thumbnails: JPEG files of the squares that were embedded [N], if they are wanted.
     """
 
@@ -37,6 +38,7 @@ class Embedded:
     vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     no_face: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     thumbnails: list[bytes] = field(default_factory=list)
 
 
@@ -46,24 +48,30 @@ def embed_folder(
     *,
     skip_unreadable: bool,
     with_thumbnails: bool = False,
+    by_identity: bool = False,
 ) -> Embedded:
     """All photos below a folder, named by their paths in it.
 
     Those that a preprocessing.json in it says were made square before stay as they are.
 
+    Args:
+      by_identity: it is a gallery, with a sub-folder a person or photos named by them.
+
     Raises:
-      InputError: no photos, none that can be read, an unreadable one, or photos that
-        were prepared in another way than those the model was trained on.
+      InputError: no photos, none that can be read, an unreadable one, photos that
+        were prepared in another way than those the model was trained on, or a gallery
+        that plainly is something else.
     """
-    photos = photos_below(folder)
-    return embed_photos(
+    below = gallery_photos(folder) if by_identity else photos_below(folder)
+    embedded = embed_photos(
         embedder,
-        photos,
+        below.photos,
         prepared_as=read_prepared_as(folder),
         skip_unreadable=skip_unreadable,
         hint="; --skip-unreadable leaves such out",
         with_thumbnails=with_thumbnails,
     )
+    return replace(embedded, passed_over=below.passed_over)
 
 
 def embed_photos(

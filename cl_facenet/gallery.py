@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
+
+from cl_facenet.data.walk import identity_of
 
 LARGE = 1_000_000  # photos: beyond, faiss is asked, where it is installed
 COSINES = 2**22  # at a time: 16 MB
@@ -111,5 +112,4 @@ def match(candidates: Sequence[Candidate], threshold: float) -> Candidate | None
 
 def person_of(name: str) -> str:
     """Whose photo it is: ann/1.jpg, ann/old/2.jpg and ann.jpg are of ann."""
-    top, *below = Path(name).parts
-    return top if below else Path(name).stem
+    return identity_of(name)

@@ -30,7 +30,12 @@ def run(source, target, preprocessing=NONE, skip_unreadable=False):
 def test_each_photo_is_made_square_under_its_own_name(faces, tmp_path):
     (faces / "person 0/notes.txt").write_text("not a photo")
     result = run(faces, tmp_path / "out")
-    assert result == {"num_photos": 30, "no_face": [], "unreadable": []}
+    assert result == {
+        "num_photos": 30,
+        "no_face": [],
+        "unreadable": [],
+        "passed_over": ["person 0/notes.txt"],
+    }
     made = np.array(Image.open(tmp_path / "out/person 3/2.png"))
     original = Image.open(faces / "person 3/2.jpg")
     np.testing.assert_array_equal(made, NONE(original.convert("RGB")).pixels)

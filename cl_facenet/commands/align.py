@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(result, indent=2))
         return
-    missing = (result["no_face"], result["unreadable"])
+    missing = (result["no_face"], result["unreadable"], result["passed_over"])
     photos = f"{arguments.target}: {result['num_photos']:,} photos"
     print(f"{photos}; {number_left_out(*missing)}")
     print_left_out(*missing)

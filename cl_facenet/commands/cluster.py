@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"Clusters in {arguments.folder.resolve().name}", embedded, groups, alone
     )
     write_whole(arguments.out, page.encode())
-    missing = (embedded.no_face, embedded.unreadable)
+    missing = (embedded.no_face, embedded.unreadable, embedded.passed_over)
     if arguments.json:
         result = {
             "file": str(arguments.out),

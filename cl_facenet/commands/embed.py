@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     about |= {"preprocessing": embedder.preprocessing.describe()}
     write_whole(arguments.out, encode(embedded.names, embedded.vectors, about))
     number, size = embedded.vectors.shape
-    missing = (embedded.no_face, embedded.unreadable)
+    missing = (embedded.no_face, embedded.unreadable, embedded.passed_over)
     if arguments.json:
         result = {"file": str(arguments.out), "num_photos": number}
         result |= {"embedding_size": size}

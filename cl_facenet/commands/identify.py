@@ -50,7 +50,10 @@ def run(arguments: argparse.Namespace) -> None:
     threshold = threshold_of(embedder, arguments.false_accept_rate)
     probes = embed_photos(embedder, single_photos(arguments.photos))
     enrolled = embed_folder(
-        embedder, arguments.gallery, skip_unreadable=arguments.skip_unreadable
+        embedder,
+        arguments.gallery,
+        skip_unreadable=arguments.skip_unreadable,
+        by_identity=True,
     )
     people = [person_of(name) for name in enrolled.names]
     gallery = Gallery(people, enrolled.vectors)
@@ -73,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         "gallery": {
             "num_photos": len(people),
             "num_people": len(gallery.people),
-            **left_out(enrolled.no_face, enrolled.unreadable),
+            **left_out(enrolled.no_face, enrolled.unreadable, enrolled.passed_over),
         },
         "photos": answers,
     }
@@ -93,7 +96,7 @@ def _print(result: dict[str, Any]) -> None:
         note = "" if answer["face_found"] else "; no face found"
         print(f"{printable(answer['photo'])}: {says}{note}")
     gallery = result["gallery"]
-    missing = (gallery["no_face"], gallery["unreadable"])
+    missing = (gallery["no_face"], gallery["unreadable"], gallery["passed_over"])
     print(
         f"gallery: {gallery['num_photos']:,} photos of {gallery['num_people']:,} "
         f"people; {number_left_out(*missing)}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 SHIPPED = "nn4_small2_lfw"
+MOST_LINES = 20  # of files passed over
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -68,21 +69,41 @@ def single_photos(paths: Sequence[str]) -> list["Photo"]:
     return [Photo("", path, partial(open_photo, Path(path))) for path in paths]
 
 
-def left_out(no_face: Sequence[str], unreadable: Sequence[str]) -> dict[str, Any]:
+def left_out(
+    no_face: Sequence[str], unreadable: Sequence[str], passed_over: Sequence[str]
+) -> dict[str, Any]:
     """For machines."""
-    return {"no_face": list(no_face), "unreadable": list(unreadable)}
+    return {
+        "no_face": list(no_face),
+        "unreadable": list(unreadable),
+        "passed_over": list(passed_over),
+    }
 
 
-def print_left_out(no_face: Sequence[str], unreadable: Sequence[str]) -> None:
+def print_left_out(
+    no_face: Sequence[str], unreadable: Sequence[str], passed_over: Sequence[str] = ()
+) -> None:
     """For people, a line a photo."""
     for kind, names in (("no face", no_face), ("unreadable", unreadable)):
         for name in names:
             print(f"{kind}: {printable(name)}")
+    print_passed_over(passed_over)
 
 
-def number_left_out(no_face: Sequence[str], unreadable: Sequence[str]) -> str:
+def print_passed_over(names: Sequence[str]) -> None:
+    """What is no photo, a line each, as far as anybody reads."""
+    for name in names[:MOST_LINES]:
+        print(f"passed over: {printable(name)}")
+    if len(names) > MOST_LINES:
+        print(f"passed over: {len(names) - MOST_LINES:,} more, which --json names")
+
+
+def number_left_out(
+    no_face: Sequence[str], unreadable: Sequence[str], passed_over: Sequence[str]
+) -> str:
     """How many, in a line with other things."""
-    return f"no face found in {len(no_face):,}, unreadable {len(unreadable):,}"
+    missing = f"no face found in {len(no_face):,}, unreadable {len(unreadable):,}"
+    return missing + f", passed over {len(passed_over):,}" * bool(passed_over)
 
 
 def calibration_json(

@@ -138,6 +138,7 @@ def test_embed_writes_each_photo_s_vector(ending, shell, tmp_path):
         "embedding_size": 16,
         "no_face": [],
         "unreadable": [],
+        "passed_over": [],
     }
     names, vectors, about = read(out)
     assert names[:4] == [f"person 0/{n}.jpg" for n in range(3)] + ["person 1/0.jpg"]
@@ -227,6 +228,7 @@ def test_identify_for_machines(shell, gallery):
         "num_people": 2,
         "no_face": [],
         "unreadable": [],
+        "passed_over": [],
     }
 
 
