@@ -129,7 +129,11 @@ def open_lfw(cache_dir: Path, align: str | None, image_size: int) -> Records:
             f"{how}{size} downloads and prepares it, with --source=DIR_OR_ARCHIVE from "
             "your own copy"
         )
-    return open_records(lfw_directory(cache_dir, Preprocessing(there[0], image_size)))
+    directory = lfw_directory(cache_dir, Preprocessing(there[0], image_size))
+    records = open_records(directory)
+    prepared_as = records.metadata["preprocessing"]
+    _check_prepared(directory, prepared_as, there[0], image_size)
+    return records
 
 
 def _check_prepared(

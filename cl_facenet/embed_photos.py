@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from cl_facenet.data.face_report import (
     OnMissingFace,
     check_on_missing_face,
 )
-from cl_facenet.data.folder import photos_below, read_prepared_as
+from cl_facenet.data.folder import gallery_photos, photos_below, read_prepared_as
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, Square
 from cl_facenet.embedder import BATCH_SIZE, Embedder, declined
@@ -34,6 +34,7 @@ class Embedded:
       vectors: float32 [N, D], each row of length 1, or NaN where no face was found.
       faces: what was known of the faces of each [N].
       unreadable: names of others, that are not among the [N].
+      passed_over: names of what is no photo.
       thumbnails: JPEG files of the squares that were embedded [N], if they are wanted.
     """
 
@@ -41,6 +42,7 @@ class Embedded:
     vectors: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     faces: list[FaceReport] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
     thumbnails: list[bytes] = field(default_factory=list)
 
     @property
@@ -65,25 +67,31 @@ def embed_folder(
     skip_unreadable: bool,
     on_missing_face: OnMissingFace = "decline",
     with_thumbnails: bool = False,
+    by_identity: bool = False,
 ) -> Embedded:
     """All photos below a folder, named by their paths in it.
 
     Those that a preprocessing.json in it says were made square before stay as they are.
 
+    Args:
+      by_identity: it is a gallery, with a sub-folder a person or photos named by them.
+
     Raises:
-      InputError: no photos, none that can be read, an unreadable one, or photos that
-        were prepared in another way than those the model was trained on.
+      InputError: no photos, none that can be read, an unreadable one, photos that
+        were prepared in another way than those the model was trained on, or a gallery
+        that plainly is something else.
     """
-    photos = photos_below(folder)
-    return embed_photos(
+    below = gallery_photos(folder) if by_identity else photos_below(folder)
+    embedded = embed_photos(
         embedder,
-        photos,
+        below.photos,
         prepared_as=read_prepared_as(folder),
         skip_unreadable=skip_unreadable,
         on_missing_face=on_missing_face,
         hint="; --skip-unreadable leaves such out",
         with_thumbnails=with_thumbnails,
     )
+    return replace(embedded, passed_over=below.passed_over)
 
 
 def embed_photos(

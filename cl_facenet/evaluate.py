@@ -182,6 +182,8 @@ def _data(records: Records, split: Split) -> dict[str, Any]:
         "preprocessing": records.metadata["preprocessing"],
         "num_skipped_photos": len(records.metadata["skipped"]),
         "num_ignored_files": len(records.metadata["ignored"]),
+        "skipped_photos": records.metadata["skipped"],
+        "ignored_files": records.metadata["ignored"],
         "num_train_photos": len(split.train_indices),
         "num_heldout_photos": len(split.heldout_indices),
         "num_faceless_photos": len(records.metadata["faceless"]),

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from cl_facenet.data.names import canonical
+from cl_facenet.data.walk import identity_of
 from cl_facenet.errors import InputError
 
 LARGE = 1_000_000  # photos: beyond, faiss is asked, where it is installed
@@ -171,5 +171,4 @@ def identities_of(names: Iterable[str]) -> tuple[list[str], dict[str, list[str]]
 
 def person_of(name: str) -> str:
     """Whose photo it is: ann/1.jpg, ann/old/2.jpg and ann.jpg are of ann."""
-    top, *below = Path(name).parts
-    return top if below else Path(name).stem
+    return identity_of(name)

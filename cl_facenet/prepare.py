@@ -11,8 +11,9 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from cl_facenet.data import lfw
 from cl_facenet.data.archive import fingerprint, unpacked
@@ -20,6 +21,7 @@ from cl_facenet.data.folder import folder_source, read_prepared_as
 from cl_facenet.data.photos import Source
 from cl_facenet.data.preprocessing import ALIGN, Prepared, Preprocessing
 from cl_facenet.data.records import (
+    check_made_of,
     is_prepared,
     open_records,
     store,
@@ -45,22 +47,22 @@ def prepare_folder(
     """Stores the people of a folder or archive in `out`, unless they are there.
 
     Raises:
-      InputError: unusable photos or archive, or `out` holds something else.
+      InputError: unusable photos or archive, or `out` holds something else, which may
+        be the same photos as they were, or prepared in another way.
     """
     started = time.monotonic()
     if out.exists() and not is_prepared(out):
         raise InputError(f"{out} exists and holds no prepared photos: choose another")
-    if not out.exists():
-        # Not Path.resolve(), which raises where links lead in circles.
-        name = f"folder-{os.path.basename(os.path.realpath(source)).split('.')[0]}"
-        with _photos_in(source, out.parent, name) as photos:
-            prepared_as = source.is_dir() and read_prepared_as(source)
-            store(
-                photos,
-                out,
-                Prepared(prepared_as) if prepared_as else preprocessing,
-                skip_unreadable=skip_unreadable,
-            )
+    # Not Path.resolve(), which raises where links lead in circles.
+    name = f"folder-{os.path.basename(os.path.realpath(source)).split('.')[0]}"
+    prepared_as = source.is_dir() and read_prepared_as(source)
+    _make_or_check(
+        out,
+        _Wanted(source, out.parent, name),
+        Prepared(prepared_as) if prepared_as else preprocessing,
+        skip_unreadable=skip_unreadable,
+        instead="choose another --out",
+    )
     _tell(out, str(out), started)
 
 
@@ -87,17 +89,73 @@ def prepare_lfw(
     photos_at = lfw.find_photos(source) if source else lfw.download_archive(downloads)
     files = _protocol_files(protocol, photos_at.parent, downloads)
     out = lfw_directory(cache_dir, preprocessing)
-    if not is_prepared(out):
-        with _photos_in(photos_at, cache_dir, _lfw_name(photos_at)) as photos:
-            lfw.check_photos(photos)
-            store(photos, out, preprocessing, skip_unreadable=False, extra_files=files)
-    there = open_records(out).metadata["source"]
-    if there != _lfw_name(photos_at):
-        raise InputError(
-            f"{out} holds {there}, not {_lfw_name(photos_at)}: delete it, or choose "
-            "another --cache-dir"
-        )
+    _make_or_check(
+        out,
+        _Wanted(photos_at, cache_dir, _lfw_name(photos_at), lfw.check_photos),
+        preprocessing,
+        extra_files=files,
+        instead="choose another --cache-dir",
+    )
     _tell(out, "lfw", started)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """Photos that are to be prepared.
+
+    Attributes:
+      source: a folder or archive.
+      workspace: where an archive is unpacked.
+      name: what records say they are of.
+      check: raises InputError where they are not what they should be.
+    """
+
+    source: Path
+    workspace: Path
+    name: str
+    check: Callable[[Source], None] = lambda photos: None
+
+
+def _make_or_check(
+    out: Path,
+    wanted: _Wanted,
+    preprocessing: Preprocessing | Prepared,
+    *,
+    instead: str,
+    skip_unreadable: bool = False,
+    extra_files: Mapping[str, bytes] = MappingProxyType({}),
+) -> None:
+    """Stores photos in `out`, or sees that they are what is stored there.
+
+    Raises:
+      InputError: unusable photos, or others are there; `instead` says what to do.
+    """
+    if is_prepared(out):
+        check_made_of(
+            open_records(out),
+            _known_as(wanted),
+            preprocessing,
+            skip_unreadable=skip_unreadable,
+            instead=instead,
+        )
+        return
+    with _photos_in(wanted) as photos:
+        wanted.check(photos)
+        store(
+            photos,
+            out,
+            preprocessing,
+            skip_unreadable=skip_unreadable,
+            extra_files=extra_files,
+        )
+
+
+def _known_as(wanted: _Wanted) -> Source:
+    """What the photos are known by; those of an archive without unpacking it."""
+    if wanted.source.is_file():
+        return Source(wanted.name, (), fingerprint(wanted.source))
+    with _photos_in(wanted) as photos:
+        return photos
 
 
 def _protocol_files(
@@ -119,15 +177,18 @@ def _lfw_name(photos_at: Path) -> str:
 
 
 @contextlib.contextmanager
-def _photos_in(source: Path, workspace: Path, name: str) -> Iterator[Source]:
+def _photos_in(wanted: _Wanted) -> Iterator[Source]:
     """The photos of a folder, or of an archive as long as they are needed."""
-    if not source.is_file():
-        yield dataclasses.replace(folder_source(source), name=name)
+    if not wanted.source.is_file():
+        yield dataclasses.replace(folder_source(wanted.source), name=wanted.name)
         return
-    with unpacked(source, workspace) as folder:
-        # Not the time of unpacking, which a folder's fingerprint would have in it.
+    with unpacked(wanted.source, wanted.workspace) as folder:
         yield dataclasses.replace(
-            folder_source(folder), name=name, fingerprint=fingerprint(source)
+            folder_source(folder),
+            name=wanted.name,
+            # Not the time of unpacking, which a folder's fingerprint would have in it.
+            fingerprint=fingerprint(wanted.source),
+            content="",
         )
 
 
@@ -141,9 +202,11 @@ def _tell(directory: Path, data: str, started: float) -> None:
     for kind, what in (
         ("skipped", "unreadable, left out"),
         ("faceless", "no face found, cut where one is assumed"),
+        ("ignored", "passed over: no photos, hidden or of nobody"),
     ):
         if names := records.metadata[kind]:
-            print(f"{len(names)} photos {what}:")
+            things = "files" if kind == "ignored" else "photos"
+            print(f"{len(names)} {things} {what}:")
             print(*(f"  {printable(name)}" for name in names), sep="\n")
     config = printable(shlex.quote(f"configs/nn4.py:{data}"))
     print(f"python -m cl_facenet.main --config={config}")

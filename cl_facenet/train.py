@@ -24,7 +24,9 @@ from cl_facenet.data.pipeline import Batch
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
+from cl_facenet.data.walk import say_some
 from cl_facenet.dataset import build_data, check_data, data_identity
+from cl_facenet.errors import printable
 from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.preemption import noticing_preemption
@@ -178,9 +180,9 @@ def _heading(
     config: ConfigDict, records: Records, split: Split, start: int, num_steps: int
 ) -> str:
     photos = f"{len(split.train_indices)} photos of {len(split.train_people)} people"
-    for kind in ("skipped", "ignored"):
-        if records.metadata[kind]:
-            photos += f" ({len(records.metadata[kind])} files {kind})"
+    for kind, what in (("skipped", "unreadable"), ("ignored", "passed over")):
+        if names := records.metadata[kind]:
+            photos += f" ({len(names)} {what}: {printable(say_some(names, 3))})"
     if split.composites:
         made = split.composites
         photos += f" and {len(made)} of {made.num_people} made of two"

@@ -32,6 +32,7 @@ def test_each_photo_is_made_square_under_its_own_name(faces, tmp_path):
     (faces / "person 0/notes.txt").write_text("not a photo")
     result = run(faces, tmp_path / "out")
     assert result.pop("num_photos") == 30
+    assert result.pop("passed_over") == ["person 0/notes.txt"]
     assert set(result) == {"no_face", "several_faces", "largely_outside", "unreadable"}
     assert not any(result.values())
     made = np.array(Image.open(tmp_path / "out/person 3/2.png"))

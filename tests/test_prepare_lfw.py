@@ -140,7 +140,8 @@ def test_another_copy_is_not_taken_for_the_one_that_is_there(
     run(lfw_like, tmp_path / "cache")
     (lfw_like / "lfw").rename(lfw_like / "lfw-funneled")
     assert run(lfw_like, tmp_path / "cache") == 1
-    assert "holds lfw-raw, not lfw-funneled: delete it" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "holds photos of lfw-raw, not of lfw-funneled: choose another" in said
 
 
 def test_photos_without_a_face_are_counted_and_listed(

@@ -65,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.gallery,
         skip_unreadable=arguments.skip_unreadable,
         on_missing_face=how,
+        by_identity=True,
     )
     enrolled = folder.has_vector
     if not enrolled.any():

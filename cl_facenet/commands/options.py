@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 SHIPPED = "nn4_small2_lfw"
+MOST_LINES = 20  # of files passed over
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -81,11 +82,13 @@ def single_photos(paths: Sequence[str]) -> list["Photo"]:
 
 
 def left_out(embedded: "Embedded") -> dict[str, Any]:
-    """For machines: which photos have no vector, and which one of doubtful worth."""
+    """For machines: photos without a vector or of doubtful worth, and no photos."""
     from cl_facenet.data.face_report import reported
 
-    known = reported(embedded.names, embedded.faces)
-    return known | {"unreadable": list(embedded.unreadable)}
+    return reported(embedded.names, embedded.faces) | {
+        "unreadable": list(embedded.unreadable),
+        "passed_over": list(embedded.passed_over),
+    }
 
 
 def print_left_out(photos: Mapping[str, Any]) -> None:
@@ -103,6 +106,12 @@ def print_left_out(photos: Mapping[str, Any]) -> None:
         print(f"crop largely outside: {printable(one['photo'])} ({outside})")
     for name in photos["unreadable"]:
         print(f"unreadable: {printable(name)}")
+    passed_over = photos["passed_over"]
+    for name in passed_over[:MOST_LINES]:
+        print(f"passed over: {printable(name)}")
+    if len(passed_over) > MOST_LINES:
+        more = len(passed_over) - MOST_LINES
+        print(f"passed over: {more:,} more, which --json names")
 
 
 def number_left_out(photos: Mapping[str, Any]) -> str:
@@ -113,7 +122,10 @@ def number_left_out(photos: Mapping[str, Any]) -> str:
         said += f", several faces in {counts['several_faces']:,}"
     if counts["largely_outside"]:
         said += f", crop largely outside of {counts['largely_outside']:,}"
-    return f"{said}, unreadable {counts['unreadable']:,}"
+    said += f", unreadable {counts['unreadable']:,}"
+    if counts["passed_over"]:
+        said += f", passed over {counts['passed_over']:,}"
+    return said
 
 
 def calibration_json(

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cl_facenet.data.walk import is_photo, is_system
 from cl_facenet.errors import InputError, reason_of
 
 # As the folders of unfinished records, to be cleared away with them after a kill.
@@ -26,7 +27,7 @@ _LONGEST_HEADER = 1 << 16  # bytes of names and attributes, which are read into 
 def unpacked(archive: Path, workspace: Path) -> Iterator[Path]:
     """A temporary folder below `workspace` with what a tar or zip archive holds.
 
-    Folders that hold nothing but one folder are passed through, so that people are
+    Folders that hold one folder and no photos are passed through, so that people are
     right below the path that is given. Of members of one name the last counts.
 
     Raises:
@@ -108,14 +109,9 @@ class _Guard:
 def _unpack_zip(archive: Path, folder: Path) -> None:
     guard = _Guard(archive, folder)
     with zipfile.ZipFile(archive) as zipped:
-        members = [
-            member
-            for member in zipped.infolist()
-            if not member.filename.startswith("__MACOSX/")  # what its Finder adds
-        ]
-        for member in members:
+        for member in zipped.infolist():
             guard.check(member.filename, member.file_size)
-        zipped.extractall(folder, members)
+        zipped.extractall(folder)
 
 
 def _unpack_tar(archive: Path, folder: Path) -> None:
@@ -167,10 +163,17 @@ class _Header(tarfile.TarInfo):
 
 def _people_in(folder: Path) -> Path:
     while True:
-        entries = [entry for entry in folder.iterdir() if entry.name[0] != "."]
-        if len(entries) != 1 or not entries[0].is_dir():
+        folders, photos = _right_in(folder)
+        if len(folders) != 1 or photos:
             return folder
-        inside = entries[0]
-        if not any(entry.is_dir() for entry in inside.iterdir()):
+        below, photos = _right_in(folders[0])
+        if photos or not below:
             return folder  # one person, whose photos these are
-        folder = inside
+        folder = folders[0]
+
+
+def _right_in(folder: Path) -> tuple[list[Path], bool]:
+    """The folders right in one, and whether photos are there."""
+    entries = [entry for entry in folder.iterdir() if not is_system(entry.name)]
+    folders = [entry for entry in entries if entry.is_dir()]
+    return folders, any(map(is_photo, set(entries) - set(folders)))

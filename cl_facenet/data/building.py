@@ -36,6 +36,7 @@ from cl_facenet.errors import InputError
 
 # To be raised when what is stored changes, so that older copies are not reused.
 FORMAT = 3
+NAMES = "names.json"  # of all photos, in order: each record's own is behind its pixels
 # TFDS holds one shard in memory while it writes it: about 80 MB at 96 pixels.
 _PHOTOS_PER_SHARD = 4096
 _LEFTOVER_AGE = 24 * 3600  # seconds without a change
@@ -54,8 +55,10 @@ def build(
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
     metadata = tfds.core.MetadataDict(
+        format=FORMAT,
         source=source.name,
         fingerprint=source.fingerprint,
+        content=source.content,
         preprocessing=preprocessing.describe(),
         ignored=list(source.ignored),
     )
@@ -64,9 +67,10 @@ def build(
         files = (squares / f"{place}.png" for place in range(len(source.photos)))
         photos = zip(source.photos, files, strict=True)
         encoded = make_squares(photos, preprocessing)
-        examples = _examples(source.photos, encoded, skip_unreadable, metadata)
+        names: list[str] = []
+        examples = _examples(source.photos, encoded, skip_unreadable, metadata, names)
         with closing(encoded), closing(examples):
-            _write(examples, len(source.photos), directory, metadata, extra_files)
+            _write(examples, names, source, directory, metadata, extra_files)
     except Exception:  # but not when interrupted
         shutil.rmtree(squares, ignore_errors=True)
         raise
@@ -75,7 +79,8 @@ def build(
 
 def _write(
     examples: Iterator[dict[str, Any]],
-    num_photos: int,
+    names: Sequence[str],
+    source: Source,
     directory: Path,
     metadata: tfds.core.MetadataDict,
     extra_files: Mapping[str, bytes],
@@ -87,7 +92,7 @@ def _write(
             examples=examples,
             # One place more than there are photos, so that the last shard runs into
             # the end of `examples`, where its totals and errors are.
-            num_shards=num_photos // _PHOTOS_PER_SHARD + 1,
+            num_shards=len(source.photos) // _PHOTOS_PER_SHARD + 1,
             image_size=metadata["preprocessing"]["image_size"],
             metadata=metadata,
             data_dir=building,
@@ -95,7 +100,8 @@ def _write(
         )
         with quiet_tfds():
             builder.download_and_prepare()
-        for name, content in extra_files.items():
+        in_order = {NAMES: json.dumps(names).encode()}
+        for name, content in (in_order | dict(extra_files)).items():
             Path(builder.data_dir, name).write_bytes(content)
         try:
             os.rename(builder.data_dir, directory)
@@ -109,7 +115,8 @@ def _squares_folder(
     source: Source, preprocessing: Preprocessing | Prepared, parent: Path
 ) -> Path:
     """Named by all that decides its content, so that no other build goes on from it."""
-    decisive = [FORMAT, source.fingerprint, preprocessing.describe()]
+    made_of = [source.fingerprint, source.content]
+    decisive = [FORMAT, *made_of, preprocessing.describe()]
     digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:12]
     return parent / f"{UNFINISHED}squares-{digest}"
 
@@ -216,8 +223,12 @@ def _examples(
     encoded: Iterable[Encoded | InputError],
     skip_unreadable: bool,
     metadata: dict[str, Any],
+    names: list[str],
 ) -> Generator[dict[str, Any], None, None]:
-    """Yield a record for each readable photo, then add the totals to `metadata`."""
+    """Yield a record for each readable photo, whose name goes to `names`.
+
+    Then add the totals to `metadata`.
+    """
     counts: Counter[str] = Counter()
     unreadable: dict[str, InputError] = {}
     faceless: list[str] = []
@@ -237,6 +248,7 @@ def _examples(
         if not square.found:
             faceless.append(photo.name)
         counts[photo.person] += 1
+        names.append(photo.name)
         yield {"image": square.png, "person": photo.person, "photo": photo.name}
     if unreadable and not (skip_unreadable and counts):
         way_out = "--config.data.skip_unreadable=True or --skip-unreadable"

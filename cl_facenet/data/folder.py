@@ -1,100 +1,187 @@
-"""A folder of photos: one sub-folder a person, or all that is below it."""
+"""A folder of photos: one sub-folder an identity, or all that is below it."""
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from cl_facenet.data.layouts import check_layout, check_names, check_shared
 from cl_facenet.data.photos import Photo, Source, open_photo
-from cl_facenet.errors import InputError, reason_of
-
-SUFFIXES = (
-    *(".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
-    *(".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+from cl_facenet.data.walk import (
+    PhotoFile,
+    Walked,
+    cannot_look,
+    identity_of,
+    say_some,
+    walk,
 )
+from cl_facenet.errors import InputError
 
-
-# In a folder of photos that were made square before: how.
+# In a folder of photos that were made square before: how, and of which.
 PREPARED_AS = "preprocessing.json"
+ALIGNED_FROM = "aligned_from.json"
+
+
+@dataclass(frozen=True)
+class PhotosBelow:
+    """All photos below a folder, sorted, and names of what is passed over there."""
+
+    photos: list[Photo]
+    passed_over: list[str]
 
 
 def folder_source(path: str | PathLike[str]) -> Source:
-    """Return the photos directly in each sub-folder; other files are ignored.
+    """The photos below each sub-folder, which is an identity's, at any depth.
 
-    Files and sub-folders sort naturally: 2.jpg comes before 10.jpg.
+    `walk` says what a photo is, where links lead and what is passed over. Photos beside
+    the sub-folders are nobody's and passed over, too. All sorts naturally: 2.jpg comes
+    before 10.jpg.
 
     Raises:
-        InputError: not a folder, no sub-folder, a sub-folder without a photo, or
-            anything that may not be looked at.
+        InputError: not a folder, fewer than two identities, one without a photo, two of
+            one name or with one photo, another layout, or anything that may not be
+            looked at.
     """
     root = Path(path)
-    try:
-        return _people_of(root)
-    except OSError as error:
-        raise InputError(
-            f"{reason_of(error)}; make it readable, or leave it out"
-        ) from error
+    walked = _walk(root)
+    loose = [photo.name for photo in walked.photos if "/" not in photo.name]
+    photos = [photo for photo in walked.photos if "/" in photo.name]
+    check_layout(root, walked)
+    _check_identities(root, walked, photos)
+    check_names(root, walked.folders)
+    check_shared(root, photos)
+    _check_text(root, photos)
+    return Source(
+        f"folder-{_slug(root)}",
+        [_photo(root, photo) for photo in photos],
+        _fingerprint(photos),
+        [*loose, *walked.passed_over],
+        hashlib.sha256(b"".join(photo.sample for photo in photos)).hexdigest(),
+    )
 
 
-def _people_of(root: Path) -> Source:
-    if not root.exists():
-        raise InputError(f"{root}: no such folder; check data.path")
-    if not root.is_dir():
-        raise InputError(f"{root}: not a folder; give one with a sub-folder a person")
-    entries = _visible(root)
-    people = [entry for entry in entries if entry.is_dir()]
-    if not people:
-        found = "photos but no sub-folders" if any(map(is_photo, entries)) else "empty"
-        raise InputError(f"{root}: {found}; put each person's photos in a sub-folder")
-    digest = hashlib.sha256()
-    photos: list[Photo] = []
-    ignored = [e.name for e in entries if not e.is_dir() and e.name != PREPARED_AS]
-    for person in people:
-        inside = _visible(person)
-        files = [entry for entry in inside if is_photo(entry)]
-        ignored += [f"{person.name}/{e.name}" for e in inside if not is_photo(e)]
-        if not files:
-            raise InputError(f"{person}: no photos in it; add some or remove it")
-        for file in files:
-            name = f"{person.name}/{file.name}"
-            photos.append(Photo(person.name, name, partial(open_photo, file)))
-            digest.update(_identity(file, name))
-    return Source(f"folder-{_slug(root)}", photos, digest.hexdigest(), ignored)
-
-
-def photos_below(path: str | PathLike[str]) -> list[Photo]:
+def photos_below(path: str | PathLike[str]) -> PhotosBelow:
     """All photos in a folder and its sub-folders, by their paths below it, sorted.
 
-    Hidden ones are left out; links to folders are not followed: none leads in circles.
+    What links name twice is there once.
 
     Raises:
         InputError: no such folder, no photos, or anything that may not be looked at.
     """
     root = Path(path)
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder of photos")
-    files = [file for file in _files_below(root) if is_photo(file)]
-    if not files:
-        raise InputError(f"{root}: no photos in it")
-    files.sort(key=lambda file: natural_order(file.relative_to(root).as_posix()))
-    return [
-        Photo(file.parent.name, str(file.relative_to(root)), partial(open_photo, file))
-        for file in files
-    ]
+    walked = _photos_in(root)
+    first: dict[str, PhotoFile] = {}
+    again = [p.name for p in walked.photos if first.setdefault(p.real, p) is not p]
+    photos = [_photo(root, photo) for photo in first.values()]
+    return PhotosBelow(photos, [*again, *walked.passed_over])
 
 
-def _files_below(root: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise InputError(f"{reason_of(error)}; make it readable, or remove it")
+def gallery_photos(path: str | PathLike[str]) -> PhotosBelow:
+    """Photos of known people: below a sub-folder of each, or named by them.
 
-    for parent, folders, names in os.walk(root, onerror=refuse):
-        folders[:] = [name for name in folders if name[0] != "."]
-        yield from (Path(parent, name) for name in names if name[0] != ".")
+    Raises:
+        InputError: as `photos_below`; two people with one photo, or another layout.
+    """
+    root = Path(path)
+    walked = _photos_in(root)
+    check_layout(root, walked)
+    check_shared(root, walked.photos)
+    with_photos = {identity_of(photo.name) for photo in walked.photos}
+    empty = [f"{name}/" for name in walked.folders if name not in with_photos]
+    photos = [_photo(root, photo) for photo in walked.photos]
+    return PhotosBelow(photos, [*empty, *walked.passed_over])
+
+
+def _walk(root: Path) -> Walked:
+    """What is below a folder, but for what we put there."""
+    try:
+        there, is_folder = root.exists(), root.is_dir()
+    except OSError as error:
+        raise cannot_look(error) from error
+    if not there:
+        raise InputError(f"{root}: no such folder; check the path")
+    if not is_folder:
+        raise InputError(
+            f"{root}: not a folder; give one of photos (python -m cl_facenet.prepare "
+            "folder reads archives)"
+        )
+    walked = walk(root)
+    ours = (PREPARED_AS, ALIGNED_FROM)
+    passed_over = [name for name in walked.passed_over if name not in ours]
+    return replace(walked, passed_over=passed_over)
+
+
+def _photos_in(root: Path) -> Walked:
+    walked = _walk(root)
+    if not walked.photos:
+        raise InputError(f"{root}: no photos in it{_but(walked.passed_over)}")
+    return walked
+
+
+def _check_identities(root: Path, walked: Walked, owned: list[PhotoFile]) -> None:
+    """Refuses what nobody could be trained on, or a folder nobody's photos are in."""
+    if not walked.folders:
+        found = "photos but no sub-folders" if walked.photos else "empty"
+        raise InputError(f"{root}: {found}; put each person's photos in a sub-folder")
+    with_photos = {identity_of(photo.name) for photo in owned}
+    for name in walked.folders:
+        if name not in with_photos:
+            inside = [n for n in walked.passed_over if n.startswith(f"{name}/")]
+            raise InputError(
+                f"{root / name}: no photos in it{_but(inside)}; add some, or move it "
+                "elsewhere"
+            )
+    if len(with_photos) == 1:
+        raise InputError(
+            f"{root}: one identity, {walked.folders[0]}, and training takes two: give "
+            "a folder with a sub-folder for each"
+        )
+    if (loose := len(walked.photos) - len(owned)) > len(owned):
+        raise InputError(
+            f"{root}: {loose} photos lie beside its sub-folders, which have "
+            f"{len(owned)}: put each person's photos in a sub-folder"
+        )
+
+
+def _but(passed_over: list[str]) -> str:
+    others = [name for name in passed_over if not name.endswith("/")]
+    return f", but {say_some(others, 3)}" if others else ""
+
+
+def _photo(root: Path, photo: PhotoFile) -> Photo:
+    path = os.path.join(root, photo.name)
+    read = partial(open_photo, path)
+    return Photo(identity_of(photo.name), photo.name, read, photo.known_as)
+
+
+def _fingerprint(photos: Iterable[PhotoFile]) -> str:
+    """Of names, sizes and times."""
+    digest = hashlib.sha256()
+    for photo in photos:
+        line = f"{photo.name}\0{photo.size}\0{photo.mtime_ns}\n"
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def _check_text(root: Path, photos: Iterable[PhotoFile]) -> None:
+    """Records hold names as UTF-8."""
+    for photo in photos:
+        if not _is_text(photo.name):
+            raise InputError(f"{root / photo.name}: the name is not UTF-8; rename it")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_prepared_as(path: str | PathLike[str]) -> dict[str, Any] | None:
@@ -118,31 +205,6 @@ def read_prepared_as(path: str | PathLike[str]) -> dict[str, Any] | None:
             f"{about} is damaged ({error}): align the photos again"
         ) from error
     return prepared_as
-
-
-def natural_order(name: str) -> tuple[list[str | int], str]:
-    """Sort key that compares runs of digits as numbers: s2 before s10."""
-    parts = re.split(r"(\d+)", name)
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def _visible(folder: Path) -> list[Path]:
-    entries = [entry for entry in folder.iterdir() if entry.name[0] != "."]
-    return sorted(entries, key=lambda entry: natural_order(entry.name))
-
-
-def is_photo(entry: Path) -> bool:
-    """Whether it is named like one; a broken link is, and then cannot be read."""
-    return entry.suffix.lower() in SUFFIXES and not entry.is_dir()
-
-
-def _identity(file: Path, name: str) -> bytes:
-    """Return name, size and time of a photo; records hold names as UTF-8."""
-    status = file.stat() if file.exists() else file.lstat()
-    try:
-        return f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{file}: the name is not UTF-8; rename it") from error
 
 
 def _slug(root: Path) -> str:

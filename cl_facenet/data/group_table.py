@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cl_facenet.data.folder import natural_order
+from cl_facenet.data.walk import natural_order
 from cl_facenet.errors import InputError
 
 OF = ("person", "photo")

@@ -8,12 +8,14 @@ from typing import TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from cl_facenet.data.image_files import HEIF, RAW, format_of
 from cl_facenet.errors import InputError
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 
-# What cameras and the web have, whatever a file's ending says. Pillow knows more: of
-# some it starts a program (Ghostscript for EPS) that no photo should start.
+# What cameras and the web have, whatever a file's ending says, and HEIF by the extra
+# `heif`. Pillow knows more: of some it starts a program (Ghostscript for EPS) that no
+# photo should start.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 # Pillow's warnings are errors where the user says so, and mean no damage even then.
@@ -34,11 +36,15 @@ _TURNS = {
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo of one person; `read` decodes it, upright and RGB, when called."""
+    """One photo of one person; `read` decodes it, upright and RGB, when called.
+
+    `known_as` tells its file from another of the same name, where it is a file.
+    """
 
     person: str
     name: str
     read: Callable[[], Image.Image]
+    known_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,15 @@ class Source:
     """A set of photos, sorted by person and then by name in natural order.
 
     `fingerprint` is a hex digest of everything that decides the pixels; `ignored` are
-    names of files that do not look like photos.
+    names of what was passed over. Files of one name, size and time may differ still:
+    `content` is a hex digest of some bytes of each, where there are files.
     """
 
     name: str
     photos: Sequence[Photo]
     fingerprint: str
     ignored: Sequence[str] = ()
+    content: str = ""
 
 
 def open_photo(photo: PhotoLike) -> Image.Image:
@@ -68,7 +76,8 @@ def open_photo(photo: PhotoLike) -> Image.Image:
 
     Raises:
         InputError: unreadable, truncated or oversized file, of another format than
-            FORMATS or no file at all; or another array.
+            FORMATS (and HEIF, where its extra is installed) or no file at all; or
+            another array.
         Warning: Pillow has one, and the user's filters make it an error.
     """
     if isinstance(photo, Image.Image):
@@ -82,7 +91,7 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     if not os.path.isfile(name):  # to open a pipe would be to wait for its other end
         raise InputError(f"{name}: no photo file there; check the path")
     try:
-        with Image.open(name, formats=FORMATS) as image:
+        with _opened(name) as image:
             return _decode(image, name)
     except _BOMBS as error:
         raise InputError(f"{name}: {error}; scale the photo down") from error
@@ -104,6 +113,22 @@ def fit_square(image: Image.Image, size: int) -> np.ndarray:
     return np.array(square.resize((size, size), Image.Resampling.BICUBIC))
 
 
+def _opened(name: str) -> Image.Image:
+    with open(name, "rb") as file:
+        form = format_of(file, name)
+    if form == RAW:
+        raise InputError(f"{name}: {RAW}; give the photo as a JPEG")
+    if form != HEIF:
+        return Image.open(name, formats=FORMATS)
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError as error:
+        raise InputError(
+            f"{name}: HEIC photos need pillow-heif: pip install 'cl-facenet[heif]'"
+        ) from error
+    return HeifImageFile(name)
+
+
 def _from_array(array: np.ndarray) -> Image.Image:
     channels = array.shape[2:]
     if array.dtype != np.uint8 or array.ndim < 2 or channels not in ((), (1,), (3,)):
@@ -119,7 +144,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
     if 0 in image.size:
-        raise InputError(f"{name}: it has no pixels; remove it")
+        raise InputError(f"{name}: it has no pixels; leave it out")
     limit = Image.MAX_IMAGE_PIXELS  # Pillow refuses twice as many only
     if limit is not None and image.width * image.height > limit:
         raise InputError(
@@ -171,4 +196,4 @@ def _unreadable(name: str, error: Exception) -> InputError:
     if isinstance(error, UnidentifiedImageError):
         reason = f"none of {', '.join(FORMATS)}"
     reason = reason or type(error).__name__
-    return InputError(f"{name}: unreadable photo ({reason}); mend or remove it")
+    return InputError(f"{name}: unreadable photo ({reason}); mend it, or leave it out")

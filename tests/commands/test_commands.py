@@ -35,6 +35,7 @@ NOTHING_LEFT_OUT = {
     "several_faces": [],
     "largely_outside": [],
     "unreadable": [],
+    "passed_over": [],
 }
 COMMANDS = ("compare", "identify", "cluster", "embed", "align", "evaluate", "export")
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cl_facenet.data.folder import folder_source, natural_order, read_prepared_as
+from cl_facenet.data.folder import folder_source, read_prepared_as
+from cl_facenet.data.walk import natural_order
 from cl_facenet.errors import InputError
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cl_facenet.data import building
 from cl_facenet.data import records as records_module
 from cl_facenet.data.orl import orl_source
 from cl_facenet.data.photos import Photo, Source, fit_square
@@ -48,8 +49,10 @@ def test_records_hold_what_the_source_gave(source, tmp_path):
 
 def test_metadata_says_where_the_photos_come_from(source, tmp_path):
     assert store(source, tmp_path).metadata == {
+        "format": 3,
         "source": "synthetic",
         "fingerprint": source.fingerprint,
+        "content": "",
         "preprocessing": Preprocessing("none", SIZE).describe(),
         "people": ["p1", "p2", "p3"],
         "counts": [4, 4, 4],
@@ -101,7 +104,8 @@ def test_each_setting_has_its_own_folder(source, tmp_path, monkeypatch):
     store(source, tmp_path, size=SIZE + 1)
     store(source, tmp_path, skip_unreadable=True)
     store(replace(source, fingerprint="other"), tmp_path)
-    monkeypatch.setattr(records_module, "FORMAT", 0)
+    for module in (building, records_module):
+        monkeypatch.setattr(module, "FORMAT", 0)
     store(source, tmp_path)
     folders = sorted(path.name for path in tmp_path.iterdir())
     assert len(folders) == 5
@@ -116,7 +120,9 @@ def test_damaged_records_say_what_to_do(source, tmp_path):
     (file,) = directory.glob("*.array_record*")
     whole = file.read_bytes()
     file.write_bytes(whole[:-10])
-    with pytest.raises(InputError, match="damaged; delete the folder") as caught:
+    with pytest.raises(
+        InputError, match=r"damaged .*; prepare them again in another"
+    ) as caught:
         store(source, tmp_path)
     assert str(directory) in str(caught.value)
     file.unlink()
@@ -135,7 +141,7 @@ def test_damaged_descriptions_of_records(source, tmp_path, name, content):
     store(source, tmp_path)
     (directory,) = tmp_path.iterdir()
     (directory / f"{name}.json").write_text(content)
-    with pytest.raises(InputError, match="damaged; delete the folder"):
+    with pytest.raises(InputError, match=r"damaged .*; prepare them again in another"):
         store(source, tmp_path)
 
 
@@ -149,7 +155,7 @@ def test_records_import_no_code(source, tmp_path, monkeypatch, dot):
     text = features.read_text()
     assert theirs in text
     features.write_text(text.replace(theirs, f"trap{dot}Text"))
-    with pytest.raises(InputError, match="damaged; delete the folder"):
+    with pytest.raises(InputError, match=r"damaged .*; prepare them again in another"):
         store(source, tmp_path / "cache")
 
 

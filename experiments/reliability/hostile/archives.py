@@ -231,9 +231,8 @@ def tar_damaged_header(rng: random.Random, outside: Path) -> Archive:
     """Behind some sound members: tarfile takes it for the end."""
     members = plain(people(rng))
     content = bytearray(tar(members))
-    size = members[0][0].size
-    second = 512 + (size + 511) // 512 * 512
-    content[second + rng.randrange(148)] ^= rng.randrange(1, 256)
+    before = sum(512 + -(-member.size // 512) * 512 for member, _ in members[:-1])
+    content[before + rng.randrange(148)] ^= rng.randrange(1, 256)
     return bytes(content), "tar", None
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cl_facenet.data.names import canonical
 from experiments.reliability.hostile.photos import encoded, scene
 
 Folder = tuple[Path, list[str] | None]
@@ -59,7 +60,9 @@ def people(folder: Path, rng: random.Random) -> list[str]:
 
 def strange_names(folder: Path, rng: random.Random) -> Folder:
     own = folder / rng.choice(STRANGE)
-    names = {f"{rng.choice(STRANGE)}/{rng.choice(STRANGE)}.png" for _ in range(4)}
+    # Two folders of one name, but for its encoding and its blanks, are refused.
+    who = {canonical(name): name for name in rng.sample(STRANGE, 4)}.values()
+    names = {f"{name}/{rng.choice(STRANGE)}.png" for name in who}
     for name in names:
         photo(own / name, rng)
     return own, sorted(names)
@@ -189,7 +192,7 @@ def bad_person(folder: Path, rng: random.Random) -> Folder:
 
 def much_else(folder: Path, rng: random.Random) -> Folder:
     """What lies about in folders of photos is not theirs."""
-    names = people(folder, rng)
+    names = [*people(folder, rng), "ann/deeper/0.png"]
     (folder / "ann/folder.jpg").mkdir()
     photo(folder / "ann/deeper/0.png", rng)
     for name in (".DS_Store", "ann/.0.png", "ann/._0.png", "ann/Thumbs.db", "a.jpg"):
