@@ -23,11 +23,11 @@ LAYERS = (
     ("embedder", "progress", "warm_start"),
     ("checkpoint", "shipped"),
     ("kept_traces", "state", "metrics", "workdir", "memory", "model_folder"),
-    ("sharding", "model_card"),
+    ("sharding", "model_card", "checkpoint_sums"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
-    ("paths",),
+    ("paths", "plain_paths", "lock"),
     ("errors", "garbage", "user_cache", "huge_pages", "preemption", "page"),
 )
 
