@@ -19,6 +19,7 @@ from cl_facenet.data.building import FORMAT, build, quiet_tfds, remove_leftovers
 from cl_facenet.data.photos import Source
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
 from cl_facenet.errors import InputError
+from cl_facenet.plain_paths import plain_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ def open_records(directory: Path) -> Records:
     try:
         _check_features(directory)
         with quiet_tfds():
-            builder = tfds.builder_from_directory(directory)
+            builder = tfds.builder_from_directory(plain_path(directory))
             split = builder.info.splits["train"]
             encoded = builder.as_data_source(
                 "train", decoders={"image": tfds.decode.SkipDecoding()}
