@@ -19,6 +19,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+# Of this process's locks; a fork of it would keep them.
+_held: set[int] = set()
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
@@ -45,6 +47,7 @@ def lock(path: Path, *, doing: str, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         if file is not None:
+            _held.discard(file)
             with contextlib.suppress(OSError):
                 path.unlink()  # while it is held: by its inode others see that it went
             os.close(file)
@@ -79,9 +82,20 @@ def _open_locked(path: Path, doing: str, wait: bool) -> int | None:
         else:
             if _is_still(path, file):
                 os.ftruncate(file, 0)
+                _held.add(file)
                 os.write(file, f"process {os.getpid()} on {_host()}\n".encode())
                 return file
             os.close(file)  # of one that was done between the two calls above
+
+
+def _let_go() -> None:
+    for file in _held:
+        os.close(file)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _is_still(path: Path, file: int) -> bool:

@@ -7,10 +7,13 @@ metrics.jsonl, checkpoints/, results.json, report/index.html.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.lock import lock
+from cl_facenet.processes import is_first, of_first
 from cl_facenet.whole_files import write_whole
 
 # Keys that may differ when a run goes on: they change nothing that is computed.
@@ -41,6 +44,29 @@ def check_writable(workdir: Path) -> None:
         raise InputError(f"{nearest} is not a directory: choose another --workdir")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"{nearest} may not be written: choose another --workdir")
+
+
+@contextmanager
+def only_training(workdir: Path) -> Iterator[None]:
+    """Within it, no other training is in the workdir, which is made.
+
+    All processes of a training call it: they are one.
+
+    Raises:
+      InputError: another one is; which is said.
+    """
+    error: InputError | None = None
+    with ExitStack() as held:
+        try:
+            if is_first():
+                workdir.mkdir(parents=True, exist_ok=True)
+                path = workdir / ".training.lock"
+                held.enter_context(lock(path, doing=f"training in {workdir}"))
+        except InputError as refused:
+            error = refused
+        if of_first(error is not None):
+            raise error or InputError(f"another training is in {workdir}")
+        yield
 
 
 def read_config(workdir: Path) -> dict[str, Any]:
@@ -79,11 +105,16 @@ def claim(workdir: Path, config: Mapping[str, Any], people: Mapping[str, int]) -
 
     Args:
       people: who is trained on, in the order of the classifier, on how many photos.
+
+    Raises:
+      UsageError: it is another config's by now.
     """
-    if not is_run(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "people.json", dict(people))
-        write_json(workdir / "config.json", config)
+    if is_run(workdir):
+        check_config(workdir, config)
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / "people.json", dict(people))
+    write_json(workdir / "config.json", config)
 
 
 def check_config(workdir: Path, config: Mapping[str, Any]) -> None:

@@ -34,8 +34,6 @@ def fail(manager, number, *args, **kwargs):
     return restore(manager, number, *args, **kwargs)
 ocp.CheckpointManager.restore = fail
 sys.path.insert(0, "tests")
-sys.argv.insert(0, "tests/tiny.py")
-del sys.argv[1]
 runpy.run_path("tests/tiny.py", run_name="__main__")
 """
 
@@ -139,7 +137,7 @@ def test_two_processes_are_one_training(alone, cache, tmp_path):
 
 
 def test_two_processes_go_on_from_one_step(alone, cache, tmp_path):
-    """The second cannot read the newest: both stop. It is damaged: both pass it over."""
+    """The second cannot read the newest: both end. Damaged, both pass it over."""
     workdir = tmp_path / "run"
     processes = start(workdir, cache, hosts=local_hosts(2), seconds_a_step=0.3)
     wait_for_checkpoint(workdir, processes, step=10)
