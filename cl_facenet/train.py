@@ -36,6 +36,7 @@ from cl_facenet.processes import (
     wait_for_all,
 )
 from cl_facenet.progress import Progress
+from cl_facenet.run_config import check_run_config
 from cl_facenet.state import TrainState, TrainStep
 from cl_facenet.warm_start import warm_start
 
@@ -109,7 +110,7 @@ def train(
     with ExitStack() as alone:
         is_new = not of_first(workdirs.is_run(workdir))
         if not is_new:
-            workdirs.check_config(workdir, config.to_dict())
+            check_run_config(workdir, config)
             results = workdirs.read_results(workdir)
             if results is not None and results["step"] == results["num_steps"]:
                 say(f"{workdir} is finished: nothing to train")

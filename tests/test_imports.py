@@ -18,7 +18,7 @@ LAYERS = (
     ("commands",),
     ("train", "prepare", "align_photos", "benchmark", "embed_photos"),
     ("evaluate", "summary", "group_errors"),
-    ("build", "dataset"),
+    ("build", "dataset", "run_config"),
     ("config", "export", "loading", "gallery"),
     ("embedder", "progress", "warm_start"),
     ("checkpoint", "shipped"),
@@ -27,7 +27,7 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
-    ("paths", "plain_paths", "lock"),
+    ("paths", "plain_paths", "lock", "config_history"),
     ("errors", "garbage", "user_cache", "huge_pages", "preemption", "page"),
 )
 
