@@ -28,22 +28,39 @@ from cl_facenet.evaluation.verification import (
     squared_distances,
     verify,
 )
+from cl_facenet.lock import lock
 from cl_facenet.metrics import read_metrics
 from cl_facenet.models.facenet import FaceNet, abstract_variables, unit_range
+from cl_facenet.run_config import check_run_config, read_run_config
 
 # From indices of records and the name of an output to its rows for them.
 Run = Callable[[np.ndarray, str], np.ndarray]
 
 
-def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+def evaluate(config: ConfigDict | None, workdir: Path) -> dict[str, Any]:
     """Scores the newest checkpoint; writes results.json last, when all else is there.
+
+    A training may go on meanwhile; another evaluation is waited for.
+
+    Args:
+      config: the run's, in which only what is this machine's may differ; None: as it is
+        written there.
 
     Raises:
       InputError: no checkpoint, or data that cannot be used.
       UsageError: the workdir is another config's.
     """
     keep_programs()
-    workdirs.check_config(workdir, config.to_dict())
+    if config is None:
+        config = read_run_config(workdir)
+    else:
+        check_run_config(workdir, config)
+    path = workdir / ".evaluating.lock"
+    with lock(path, doing=f"evaluating {workdir}", wait=True):
+        return _evaluate(config, workdir)
+
+
+def _evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     records, split = build_data(config)
     check_data(read_data(workdir / "checkpoints"), records)
     published = read_curves(config.report.published_roc)

@@ -161,14 +161,9 @@ def identities_of(names: Iterable[str]) -> tuple[list[str], dict[str, list[str]]
       Of each photo the identity, in `canonical` spelling, and the spellings of each
       identity that has several.
     """
-    spelled = [person_of(name) for name in names]
+    spelled = [identity_of(name) for name in names]
     spellings: dict[str, set[str]] = defaultdict(set)
     for one in spelled:
         spellings[canonical(one)].add(one)
     merged = {one: sorted(all_) for one, all_ in spellings.items() if len(all_) > 1}
     return [canonical(one) for one in spelled], merged
-
-
-def person_of(name: str) -> str:
-    """Whose photo it is: ann/1.jpg, ann/old/2.jpg and ann.jpg are of ann."""
-    return identity_of(name)

@@ -10,11 +10,16 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
-from cl_facenet.errors import UsageError, exit_status_of
+from cl_facenet.config_history import name_today
+from cl_facenet.errors import UsageError, exit_status_of, printable
 from cl_facenet.huge_pages import restart_with_huge_pages
+from cl_facenet.paths import local_path
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Config file, with the data behind a colon: configs/nn4.py:DIR"
+    "config",
+    None,
+    "Config file, with the data behind a colon: configs/nn4.py:DIR; default: that of "
+    "the run in --workdir",
 )
 _WORKDIR = flags.DEFINE_string(
     "workdir", None, "Directory of the run; default runs/<config>-<data>"
@@ -63,9 +68,13 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
         raise UsageError(_complaint(error, argv)) from error
     if unparsed:
         raise UsageError(f"{unparsed[0]} is not a flag: see --help")
-    if config is None:
+    if config is not None:
+        return config
+    if not _WORKDIR.value:
         raise UsageError("name a config: --config=configs/nn4.py")
-    return config
+    from cl_facenet.run_config import read_run_config
+
+    return read_run_config(local_path(_WORKDIR.value))
 
 
 def _complaint(error: Exception, argv: Sequence[str]) -> str:
@@ -75,6 +84,8 @@ def _complaint(error: Exception, argv: Sequence[str]) -> str:
         key = (re.findall(r"\w+", says) or [""])[0]
         given = [a for a in argv if re.match(rf"--config\.(.*\.)?{key}(\.|=|$)", a)]
         if given:
+            if name := name_today(key):
+                return f"{given[0]}: this key is {name} today"
             near = re.search(r'Did you mean "(\w+)"', says)
             hint = f"did you mean {near[1]}?" if near else "see cl_facenet/config.py"
             return f"{given[0]}: no such config key; {hint}"
@@ -140,7 +151,8 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("", "result", title=escape(f"{workdir} at step {results['step']}"))
+    title = escape(printable(f"{workdir} at step {results['step']}"))
+    table = Table("", "result", title=title)
     classification, verification = results["classification"], results["verification"]
     identification = results["identification"]
     if classification:
@@ -170,7 +182,7 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
         for rate, share in identification["dir_at_far"].items():
             table.add_row(f"found, at false alarms {rate}", f"{share:.4f}")
     Console().print(table)
-    print(f"report: {workdir / 'report' / 'index.html'}")
+    print(printable(f"report: {workdir / 'report' / 'index.html'}"))
 
 
 if __name__ == "__main__":

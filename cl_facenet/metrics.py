@@ -18,15 +18,28 @@ from cl_facenet.whole_files import write_whole
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics.jsonl, without one that a crash cut short."""
-    rows = []
-    if path.exists():
-        for line in path.read_text().splitlines():
-            try:
-                rows.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+    """The rows of a metrics.jsonl, in their order.
+
+    Lines that a crash has cut short or a disk has damaged are left out; it says how
+    many they are.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    # A power cut leaves zeros, behind which the next line may follow at once.
+    lines = [line for line in content.replace(b"\0", b"").split(b"\n") if line.strip()]
+    rows = [row for line in lines if (row := _row(line)) is not None]
+    if len(rows) < len(lines):
+        damaged = len(lines) - len(rows)
+        say(f"{path}: {damaged} of {len(lines)} lines are damaged and left out")
     return rows
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_row = isinstance(row, dict) and isinstance(row.get("step"), int)
+    return row if is_row else None
 
 
 # What has to be finite, in the order in which a step computes it: what is named first

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from cl_facenet.errors import UsageError
@@ -103,6 +104,20 @@ def first_alone(what: str) -> Iterator[None]:
     yield
     if is_first():
         wait_for_all(what)
+
+
+def of_first(number: int) -> int:
+    """The first process's number, in all processes."""
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
+
+
+def greatest(number: int) -> int:
+    """The greatest of all processes' numbers."""
+    if jax.process_count() == 1:
+        return number
+    return int(multihost_utils.process_allgather(np.int32(number)).max())
 
 
 def say(*lines: str) -> None:

@@ -1,6 +1,6 @@
 """The training loop."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +30,15 @@ from cl_facenet.errors import printable
 from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.preemption import noticing_preemption
-from cl_facenet.processes import first_alone, is_first, say, wait_for_all
+from cl_facenet.processes import (
+    first_alone,
+    is_first,
+    of_first,
+    say,
+    wait_for_all,
+)
 from cl_facenet.progress import Progress
+from cl_facenet.run_config import check_run_config
 from cl_facenet.state import TrainState, TrainStep
 from cl_facenet.warm_start import warm_start
 
@@ -98,18 +105,41 @@ def train(
         step may be one that another process has traced (`kept_traces`).
 
     Raises:
-      InputError: unusable data, a workdir that cannot be, or a loss that is not finite.
+      InputError: unusable data, a workdir that cannot be or that another training is
+        in, or a loss that is not finite.
       UsageError: the workdir is another config's.
     """
     keep_programs()
-    if workdirs.is_run(workdir):
-        workdirs.check_config(workdir, config.to_dict())
-        results = workdirs.read_results(workdir)
-        if results is not None and results["step"] == results["num_steps"]:
-            say(f"{workdir} is finished: nothing to train")
-            return results
+    with ExitStack() as alone:
+        is_new = not of_first(workdirs.is_run(workdir))
+        if not is_new:
+            check_run_config(workdir, config)
+            results = workdirs.read_results(workdir)
+            if results is not None and results["step"] == results["num_steps"]:
+                say(f"{workdir} is finished: nothing to train")
+                return results
+        workdirs.check_writable(workdir)
+        if not is_new:
+            alone.enter_context(workdirs.only_training(workdir))
+        is_done = _train(config, workdir, as_is, alone if is_new else None)
+        if not is_done or not is_first():
+            return None
+        # Imported here: what draws and measures is a second that a start need not wait
+        # for.
+        from cl_facenet.evaluate import evaluate
 
-    workdirs.check_writable(workdir)
+        return evaluate(config, workdir)
+
+
+def _train(
+    config: ConfigDict, workdir: Path, as_is: bool, new: ExitStack | None
+) -> bool:
+    """Trains to the last step; False if asked to end before it.
+
+    Args:
+      new: of a new run, whose workdir is not made before all is known to be right: what
+        is to keep others out of it from then on.
+    """
     read_curves(config.report.published_roc)  # refused now rather than at the end
     with first_alone("data"):
         records, split = build_data(config)
@@ -125,14 +155,13 @@ def train(
     state, began_from = _begin(config, workdir, start.state, records, split)
     batches = build_batches(config, records, split, layout)
     wait_for_all("checked")
-    if is_first():  # not before all of the above is right
-        workdirs.claim(workdir, config.to_dict(), split.count_photos())
-    with (
-        closing(
-            Checkpoints(workdir / "checkpoints", model.spare_columns)
-        ) as checkpoints,
-        closing(batches),
-    ):
+    if new is not None:
+        new.enter_context(workdirs.only_training(workdir))
+        if is_first():
+            workdirs.claim(workdir, config.to_dict(), split.count_photos())
+        wait_for_all("claimed")
+    checkpoints = Checkpoints(workdir / "checkpoints", model.spare_columns)
+    with closing(checkpoints), closing(batches):
         unwritten: list[dict[str, float]] = []
         if (saved := checkpoints.restore(like=state)) is not None:
             state, trained_on = saved
@@ -151,20 +180,14 @@ def train(
             max_bad_steps=config.max_bad_steps,
         )
         loop = Loop(start.step, batches, learning_rates, log, checkpoints)
-        is_done = loop.run(config, state, data_identity(records))
-    if not is_done or not is_first():
-        return None
-    # Imported here: what draws and measures is a second that a start need not wait for.
-    from cl_facenet.evaluate import evaluate
-
-    return evaluate(config, workdir)
+        return loop.run(config, state, data_identity(records))
 
 
 def _begin(
     config: ConfigDict, workdir: Path, state: TrainState, records: Records, split: Split
 ) -> tuple[TrainState, list[str]]:
     """The state of a new run, and a line on what it begins from, if on anything."""
-    if not config.init_from or is_saved(workdir / "checkpoints"):
+    if not config.init_from or of_first(is_saved(workdir / "checkpoints")):
         return state, []
     state, report = warm_start(
         state,

@@ -57,13 +57,18 @@ def warm_start(
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     body = variables | {"params": drop_head(state.params)}
     if is_run(source):
-        config, trained_on = read_config(source), read_data(source / "checkpoints")
+        config, trained_on = (
+            read_config(source),
+            read_data(source / "checkpoints", together=True),
+        )
         _check_model(name, config["model"], model)
         check_same(data["preprocessing"], trained_on["preprocessing"])
         # Only of the very same photos do equal names say that it is the same people.
         if data["fingerprint"] == trained_on["fingerprint"]:
             _check_unseen(name, read_people(source), unseen)
-        given, step = restore_variables(source / "checkpoints", body, config)
+        given, step = restore_variables(
+            source / "checkpoints", body, config, together=True
+        )
         origin = f"{name} at step {step}"
     elif is_model_folder(source):
         saved = read_model(source)

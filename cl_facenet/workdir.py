@@ -7,12 +7,17 @@ metrics.jsonl, checkpoints/, results.json, report/index.html.
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from cl_facenet import config_history
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.lock import lock
+from cl_facenet.processes import is_first, of_first
 from cl_facenet.whole_files import write_whole
 
+_VERSION = "config_version"  # of the meaning of its keys; in config.json
 # Keys that may differ when a run goes on: they change nothing that is computed.
 FREE_TO_DIFFER = (
     "data.cache_dir",
@@ -43,20 +48,62 @@ def check_writable(workdir: Path) -> None:
         raise InputError(f"{nearest} may not be written: choose another --workdir")
 
 
+@contextmanager
+def only_training(workdir: Path) -> Iterator[None]:
+    """Within it, no other training is in the workdir, which is made.
+
+    All processes of a training call it: they are one.
+
+    Raises:
+      InputError: another one is; which is said.
+    """
+    error: InputError | None = None
+    with ExitStack() as held:
+        try:
+            if is_first():
+                workdir.mkdir(parents=True, exist_ok=True)
+                path = workdir / ".training.lock"
+                held.enter_context(lock(path, doing=f"training in {workdir}"))
+        except InputError as refused:
+            error = refused
+        if of_first(error is not None):
+            raise error or InputError(f"another training is in {workdir}")
+        yield
+
+
 def read_config(workdir: Path) -> dict[str, Any]:
-    """The resolved config that a workdir's run was started with."""
+    """The resolved config that a workdir's run was started with, in today's words.
+
+    Raises:
+      InputError: no run there, or its config.json is damaged or of a later version.
+    """
     if not is_run(workdir):
         raise InputError(
             f"{workdir} is not the directory of a run: no config.json in it"
         )
-    return _read_json(workdir / "config.json")
+    path = workdir / "config.json"
+    config = _read_json(path)
+    version = config.pop(_VERSION, 1)
+    try:
+        return config_history.in_todays_words(config, version)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{path} is of a later cl_facenet ({_VERSION} {version!r}, this one reads "
+            f"up to {config_history.version()}): pip install --upgrade cl-facenet"
+        ) from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is damaged ({error}): remove it") from error
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged ({error}): bring back a copy of it, or choose another "
+            "--workdir"
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no object")
+    return content
 
 
 def read_results(workdir: Path) -> dict[str, Any] | None:
@@ -79,22 +126,37 @@ def claim(workdir: Path, config: Mapping[str, Any], people: Mapping[str, int]) -
 
     Args:
       people: who is trained on, in the order of the classifier, on how many photos.
+
+    Raises:
+      UsageError: it is another config's by now.
     """
-    if not is_run(workdir):
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "people.json", dict(people))
-        write_json(workdir / "config.json", config)
+    if is_run(workdir):
+        check_config(workdir, config)
+        return
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_json(workdir / "people.json", dict(people))
+    versioned = {_VERSION: config_history.version(), **config}
+    write_json(workdir / "config.json", versioned)
 
 
-def check_config(workdir: Path, config: Mapping[str, Any]) -> None:
+def check_config(
+    workdir: Path,
+    config: Mapping[str, Any],
+    there: Mapping[str, Any] | None = None,
+) -> None:
     """Refuses a workdir whose run was started with another config.
+
+    Args:
+      there: that config, if it is not just what is in the workdir.
 
     Raises:
       InputError: no run there.
       UsageError: the config differs; the keys are named.
     """
-    config = json.loads(json.dumps(config))  # tuples to lists, as they are read
-    there, here = dict(_flat(read_config(workdir))), dict(_flat(config))
+    there, here = (
+        dict(config_history.flat(json.loads(json.dumps(x))))  # tuples to lists
+        for x in (read_config(workdir) if there is None else there, config)
+    )
     differing = [
         f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
         for key in sorted(there | here)
@@ -102,14 +164,6 @@ def check_config(workdir: Path, config: Mapping[str, Any]) -> None:
     ]
     if differing:
         raise UsageError(
-            f"{workdir} is of another config: {', '.join(differing)}; "
-            "choose another --workdir"
+            f"{workdir} is of another config: {', '.join(differing)}; choose another "
+            "--workdir, or go on as it was begun: with --workdir alone, no --config"
         )
-
-
-def _flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{path}{key}.")
-        else:
-            yield path + key, value

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cl_facenet import gallery
+from cl_facenet.data.walk import identity_of
 from cl_facenet.errors import InputError
-from cl_facenet.gallery import Candidate, Gallery, identities_of, match, person_of
+from cl_facenet.gallery import Candidate, Gallery, identities_of, match
 
 
 def units(*shape, seed=0):
@@ -168,4 +169,4 @@ def test_spellings_of_one_identity_are_one_identity():
     [("ann/1.jpg", "ann"), ("ann/old/2.jpg", "ann"), ("bob b.jpg", "bob b")],
 )
 def test_whose_photo_it_is(name, person):
-    assert person_of(name) == person
+    assert identity_of(name) == person

@@ -1,5 +1,7 @@
 """metrics.jsonl: means of intervals, late, without gaps or doubles."""
 
+import json
+
 import jax.numpy as jnp
 import pytest
 
@@ -147,3 +149,32 @@ def test_a_collapse_is_warned_of_once(tmp_path, capsys):
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith("the embedding tells nobody apart at step 2 of 8")
+
+
+ROWS = [{"step": step, "train/loss": step / 2} for step in (2, 4, 6)]
+WHOLE = [json.dumps(row).encode() + b"\n" for row in ROWS]
+
+
+@pytest.mark.parametrize(
+    ("content", "kept", "damaged"),
+    [
+        (b"".join(WHOLE), 3, 0),
+        (WHOLE[0] + WHOLE[1][:9] + b"\n" + WHOLE[2], 2, 1),
+        (WHOLE[0] + WHOLE[1] + WHOLE[2][:9], 2, 1),
+        (WHOLE[0] + b"\0" * 600 + WHOLE[1] + WHOLE[2] + b"\0" * 600, 3, 0),
+        (WHOLE[0] + b"\xff\xfe\x80\n" + WHOLE[1] + b"\n\n" + WHOLE[2], 3, 1),
+        (b"[]\n5\nnull\n{}\n" + b"[" * 100_000 + b"\n" + b"".join(WHOLE), 3, 5),
+    ],
+)
+def test_every_whole_row_is_kept(tmp_path, capsys, content, kept, damaged):
+    """What is damaged is counted, and what follows it stays; also by going on."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(content)
+    rows = read_metrics(path)
+    assert len(rows) == kept
+    assert all(row in ROWS for row in rows)
+    says = capsys.readouterr().err
+    assert ("left out" in says) == bool(damaged)
+    assert f"{damaged} of {kept + damaged} lines are damaged" in says or not damaged
+    log_of(path, start_step=6).close()
+    assert read_metrics(path) == rows

@@ -21,6 +21,23 @@ CLOCK = ("train/photos_per_second", "train/data_wait_share")
 ENOUGH = 120  # seconds
 
 
+# A process of the tiny training that fails to read a step: WHICH STEP, then its own.
+FAILING = """
+import runpy, sys
+import jax
+import orbax.checkpoint as ocp
+which, step = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+restore = ocp.CheckpointManager.restore
+def fail(manager, number, *args, **kwargs):
+    if jax.process_index() == which and number == step:
+        raise OSError(116, "Stale file handle")
+    return restore(manager, number, *args, **kwargs)
+ocp.CheckpointManager.restore = fail
+sys.path.insert(0, "tests")
+runpy.run_path("tests/tiny.py", run_name="__main__")
+"""
+
+
 def start(
     workdir,
     cache,
@@ -30,6 +47,7 @@ def start(
     devices=1,
     seconds_a_step=0.0,
     blocks_a_file="unlimited",
+    program=(PROGRAM,),
 ):
     """A process of the tiny training for each host, or one alone."""
     given = [workdir, cache, seconds_a_step, json.dumps(changes or {})]
@@ -38,7 +56,7 @@ def start(
     flags += f" --xla_force_host_platform_device_count={devices}"
     return [
         subprocess.Popen(
-            [*limited, sys.executable, PROGRAM, *map(str, given + which)],
+            [*limited, sys.executable, *program, *map(str, given + which)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -63,9 +81,15 @@ def local_hosts(number):
     return [f"localhost:{port}", *["localhost"] * (number - 1)]
 
 
-def wait_for_checkpoint(workdir, processes):
+def steps(workdir):
+    """That are saved."""
+    names = (path.name for path in (workdir / "checkpoints").iterdir())
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def wait_for_checkpoint(workdir, processes, step=5):
     deadline = time.monotonic() + ENOUGH
-    while not (workdir / "checkpoints" / "5").exists():
+    while not (workdir / "checkpoints" / str(step)).exists():
         assert all(process.poll() is None for process in processes)
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -109,6 +133,28 @@ def test_two_processes_are_one_training(alone, cache, tmp_path):
     assert "stopped by SIGTERM at step" in said[0]
     assert "photos of" not in said[1]
     finish(start(workdir, cache, hosts=local_hosts(2)))
+    assert_same(workdir, alone)
+
+
+def test_two_processes_go_on_from_one_step(alone, cache, tmp_path):
+    """The second cannot read the newest: both end. Damaged, both pass it over."""
+    workdir = tmp_path / "run"
+    processes = start(workdir, cache, hosts=local_hosts(2), seconds_a_step=0.3)
+    wait_for_checkpoint(workdir, processes, step=10)
+    processes[0].terminate()
+    finish(processes)
+    before, last = steps(workdir)
+    failing = ("-c", FAILING, "1", str(last))
+    processes = start(workdir, cache, hosts=local_hosts(2), program=failing)
+    said = [process.communicate(timeout=ENOUGH)[0] for process in processes]
+    assert all(process.returncode != 0 for process in processes)
+    assert f"checkpoints/{last}: another process cannot read it" in said[0]
+    assert f"checkpoints/{last} cannot be read now (Stale file handle)" in said[1]
+    assert steps(workdir) == [before, last]
+    (workdir / "checkpoints" / str(last) / "sums.json").write_text("{")
+    said = finish(start(workdir, cache, hosts=local_hosts(2)))
+    assert f"steps {before} to 22" in said[0]
+    assert (workdir / "checkpoints" / f"{last}.damaged").is_dir()
     assert_same(workdir, alone)
 
 

@@ -33,6 +33,7 @@ from cl_facenet.data.photos import Photo, Source
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
 from cl_facenet.data.squares import Encoded, make_squares
 from cl_facenet.errors import InputError
+from cl_facenet.plain_paths import plain_path
 
 # To be raised when what is stored changes, so that older copies are not reused.
 FORMAT = 3
@@ -95,7 +96,7 @@ def _write(
             num_shards=len(source.photos) // _PHOTOS_PER_SHARD + 1,
             image_size=metadata["preprocessing"]["image_size"],
             metadata=metadata,
-            data_dir=building,
+            data_dir=str(plain_path(Path(building))),
             file_format="array_record",
         )
         with quiet_tfds():

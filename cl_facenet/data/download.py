@@ -22,6 +22,7 @@ from rich.progress import (
 
 from cl_facenet.data.archive import fingerprint
 from cl_facenet.errors import InputError
+from cl_facenet.lock import lock
 
 _BLOCK = 1 << 16
 _TIMEOUT = 30  # seconds without a byte
@@ -40,7 +41,8 @@ def download(file: RemoteFile, directory: Path, *, instead: str) -> Path:
     """The path of the file in `directory`, downloaded unless it is there.
 
     What has come is kept in NAME.partial, from which the next call goes on after an
-    interruption; NAME appears by a rename, when its checksum is right.
+    interruption; NAME appears by a rename, when its checksum is right. Of several
+    processes one downloads, and the others wait for it.
 
     Not TFDS's DownloadManager: where nobody answers it tries for minutes, its threads
     hold up an interrupt until they are done, and it begins again after one.
@@ -56,20 +58,35 @@ def download(file: RemoteFile, directory: Path, *, instead: str) -> Path:
     partial = path.with_name(f"{path.name}.partial")
     if path.is_file() and fingerprint(path) == file.sha256:
         return path
-    with _writing_to(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-    failures = []
+    alone = lock(
+        path.with_name(f".{path.name}.lock"), doing=f"downloading {path}", wait=True
+    )
+    with contextlib.ExitStack() as held:
+        with _writing_to(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            held.enter_context(alone)
+        if path.is_file() and fingerprint(path) == file.sha256:
+            return path  # another process has done it meanwhile
+        failures = _fetch_whole(file, partial)
+        if len(failures) < len(file.urls):
+            os.replace(partial, path)
+            return path
+    reasons = "; ".join(failures)
+    raise InputError(f"{file.name} could not be downloaded ({reasons}): {instead}")
+
+
+def _fetch_whole(file: RemoteFile, partial: Path) -> list[str]:
+    """Fetches from the first place that gives it; why those before it do not."""
+    failures: list[str] = []
     for url in file.urls:
         try:
             _fetch(url, partial)
             _check(partial, file.sha256)
         except _NoFileError as error:
             failures.append(f"{url}: {error}")
-            continue
-        os.replace(partial, path)
-        return path
-    reasons = "; ".join(failures)
-    raise InputError(f"{file.name} could not be downloaded ({reasons}): {instead}")
+        else:
+            break
+    return failures
 
 
 class _NoFileError(Exception):

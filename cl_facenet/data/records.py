@@ -26,6 +26,7 @@ from cl_facenet.data.building import (
 from cl_facenet.data.photos import Source
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, say
 from cl_facenet.errors import InputError
+from cl_facenet.plain_paths import plain_path
 
 _PARTS = ("dataset_info.json", "features.json", "metadata.json", "*.array_record*")
 _AGAIN = "prepare them again in another place (--out, --cache-dir, data.cache_dir)"
@@ -216,7 +217,7 @@ def open_records(directory: Path) -> Records:
     try:
         _check_features(directory)
         with quiet_tfds():
-            builder = tfds.builder_from_directory(directory)
+            builder = tfds.builder_from_directory(plain_path(directory))
             split = builder.info.splits["train"]
             encoded = builder.as_data_source(
                 "train", decoders={"image": tfds.decode.SkipDecoding()}

@@ -177,3 +177,21 @@ def test_a_folder_that_cannot_be_written_is_named(faces, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: cannot write a download there"):
         download(faces, tmp_path / "file", instead="")
+
+
+def test_of_several_at_once_one_downloads(faces, server, tmp_path):
+    """In threads here; processes are kept apart in the same way."""
+    paths = []
+
+    def fetch():
+        paths.append(download(faces, tmp_path, instead=""))
+
+    threads = [threading.Thread(target=fetch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert paths == [tmp_path / "faces.tgz"] * 4
+    assert paths[0].read_bytes() == CONTENT
+    assert len(server.asked) == 1
+    assert names(tmp_path) == ["faces.tgz"]

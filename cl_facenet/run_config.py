@@ -1,0 +1,54 @@
+"""The config of a run that was begun, complete, whatever version began it."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from cl_facenet import workdir as workdirs
+from cl_facenet.config import base, resolve
+from cl_facenet.config_history import flat
+from cl_facenet.errors import InputError, UsageError
+
+
+def read_run_config(workdir: Path) -> ConfigDict:
+    """The resolved config of the run in a workdir; keys that it lacks have defaults.
+
+    Raises:
+      InputError: no run there, or keys or values in its config.json that this version
+        does not know.
+    """
+    config = base()
+    defaults = dict(flat(config.to_dict()))
+    values = {
+        # JSON has no tuples, and configs no lists.
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in flat(workdirs.read_config(workdir))
+    }
+    path = workdir / "config.json"
+    if unknown := sorted(values.keys() - defaults.keys()):
+        raise InputError(
+            f"{path} has keys that this version does not know ({', '.join(unknown)}): "
+            "go on with the version of cl_facenet that wrote it, or a later one"
+        )
+    for key, value in values.items():
+        try:
+            config.update_from_flattened_dict({key: value})
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: {key} cannot be {value!r}") from error
+    try:
+        resolve(config)
+    except UsageError as error:  # it is the file's fault, and no flag's
+        raise InputError(f"{path}: {error}") from error
+    return config
+
+
+def check_run_config(workdir: Path, config: ConfigDict) -> None:
+    """Refuses a workdir whose run was started with a config of another meaning.
+
+    Raises:
+      InputError: no run there.
+      UsageError: the config differs; the keys are named.
+    """
+    there: dict[str, Any] = read_run_config(workdir).to_dict()
+    workdirs.check_config(workdir, config.to_dict(), there=there)
