@@ -331,17 +331,21 @@ def in_parts(
     return values.swapaxes(0, 1).reshape(len(mask), *values.shape[2:]), mean
 
 
-def _norm(tree: Any) -> jax.Array:
-    """Length of all arrays of a tree as one vector.
+def _norm(params: Any) -> jax.Array:
+    """Length of all parameters, or of gradients to them, as one vector.
 
-    All but the largest are joined first: as many sums as arrays would be a third of
-    all that there is to compile in a step.
+    Those of the head are summed where they lie: to join them is to gather, on every
+    device, what is split over all. The network's small ones are joined first: as many
+    sums as arrays would be a third of all that there is to compile in a step.
     """
-    arrays = [x.ravel() for x in jax.tree.leaves(tree)]
-    small = [x for x in arrays if x.size < JOINED_BELOW]
+    head = {name: tree for name, tree in params.items() if name == HEAD}
+    network = [
+        x for n, tree in params.items() if n != HEAD for x in jax.tree.leaves(tree)
+    ]
+    small = [x.ravel() for x in network if x.size < JOINED_BELOW]
     joined = jnp.concatenate([jnp.zeros(0), *small])  # of nothing, where there is none
-    apart = [x for x in arrays if x.size >= JOINED_BELOW]
-    return jnp.sqrt(sum(jnp.vdot(x, x) for x in (joined, *apart)))
+    large = [x for x in network if x.size >= JOINED_BELOW]
+    return optax.tree.norm([head, joined, large])
 
 
 def _share(one: jax.Array, other: jax.Array) -> jax.Array:
