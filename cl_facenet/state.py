@@ -167,8 +167,8 @@ def make_train_step(
     """The jitted step. It donates its state: use the one it returns.
 
     Loss = identity loss + lambda * half the mean ||x - c||^2, with the centers as they
-    were before the step and lambda what the rule makes of center_weight; then optax
-    moves the parameters and the rule moves the centers. x is the unit `embedding` or
+    were before the step and lambda the center_weight; then optax moves the parameters
+    and the rule moves the centers. x is the unit `embedding` or
     the `features` before it. What is drawn at random in a step is decided by `seed`
     and the step's number.
 
@@ -183,7 +183,6 @@ def make_train_step(
     loss or gradient is not finite leaves all but the step's number as it was.
     `average_decay` is that of a state with an average.
     """
-    center_lambda = rule.to_lambda(center_weight, model.embedding_size)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         head = {name: tree for name, tree in state.params.items() if name == HEAD}
@@ -224,7 +223,7 @@ def make_train_step(
 
         def center_term(features: jax.Array) -> jax.Array:
             x = pulled(features)
-            return center_lambda * center_loss(x, centers[labels], mask)
+            return center_weight * center_loss(x, centers[labels], mask)
 
         features, pull_back, batch_stats = jax.vjp(features_of, body, has_aux=True)
         features, labels, mask = layout.whole((features, batch["label"], batch["mask"]))
