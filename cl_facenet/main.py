@@ -48,9 +48,8 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> None:
     with no_garbage_collection():
         config = _parse(argv)  # runs the config file, which imports JAX
-        from cl_facenet.config import resolve, validate
-    resolve(config)
-    validate(config)
+        from cl_facenet.config import completed
+    config = completed(config)
     {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](config)
 
 

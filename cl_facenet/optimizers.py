@@ -60,8 +60,8 @@ def make_optimizer(
     name: str,
     schedule: optax.Schedule,
     *,
-    momentum: float | None,
-    epsilon: float | None,
+    momentum: float,
+    epsilon: float,
     weight_decay: float,
 ) -> optax.GradientTransformation:
     """One of OPTIMIZERS. Weight decay is on kernels only.
@@ -73,13 +73,12 @@ def make_optimizer(
     compile; those of the head, which grow with the people, it has as they are.
     """
     decay = optax.add_decayed_weights(weight_decay, mask=kernels)
-    directions_by_name: dict[str, Any] = {
-        "adam": lambda: optax.scale_by_adam(eps=epsilon),
-        "adam_dl4j": lambda: scale_by_adam_dl4j(epsilon),
-        "sgd": lambda: optax.trace(momentum),
-        "adagrad": lambda: optax.scale_by_rss(initial_accumulator_value=0.1),
-    }
-    direction = directions_by_name[name]()
+    direction = {
+        "adam": optax.scale_by_adam(eps=epsilon),
+        "adam_dl4j": scale_by_adam_dl4j(epsilon),
+        "sgd": optax.trace(momentum),
+        "adagrad": optax.scale_by_rss(initial_accumulator_value=0.1),
+    }[name]
     directions = optax.partition(
         {"head": direction, "network": joined(direction)}, parts
     )

@@ -25,7 +25,13 @@ from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.models.rows import Rows
 from cl_facenet.params import HEAD
 from cl_facenet.prng import HASHED
-from cl_facenet.sharding import GlobalView, Layout, rows_sharding, state_shardings
+from cl_facenet.sharding import (
+    GlobalView,
+    Layout,
+    placed,
+    rows_sharding,
+    state_shardings,
+)
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
@@ -115,14 +121,7 @@ def make_create_state(
 
 def abstract_state(create: Callable[[], TrainState], layout: Layout) -> TrainState:
     """Shapes, types and places of a state, without making it."""
-    state = jax.eval_shape(create)
-    if layout.mesh is None:
-        return state
-    return jax.tree.map(
-        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
-        state,
-        state_shardings(layout, state),
-    )
+    return placed(layout, jax.eval_shape(create))
 
 
 def _spared(center_state: CenterState, spare: int) -> CenterState:
