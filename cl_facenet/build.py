@@ -49,10 +49,13 @@ def build_model(
     config: ConfigDict, num_classes: int, layout: Layout = ONE_DEVICE
 ) -> FaceNet:
     """The config's network for `num_classes` people, with the head of its loss."""
+    loss, scale = LOSSES[config.loss.name], config.model.logit_scale
+    if scale is None:
+        scale = loss.scale or 1.0  # where the head has none it is not read
     return create_model(
-        **config.model,
+        **{**config.model, "logit_scale": scale},
         num_classes=num_classes,
-        head=LOSSES[config.loss.name].head,
+        head=loss.head,
         spare_columns=spare_columns(layout, num_classes),
     )
 
@@ -73,8 +76,8 @@ def build_optimizer(
         opt.learning_rate,
         num_steps=num_steps,
         warmup_steps=round(opt.warmup_epochs * steps_per_epoch),
-        decay_steps=tuple(round(e * steps_per_epoch) for e in opt.decay_epochs),
-        decay_factor=opt.decay_factor,
+        decay_steps=tuple(round(e * steps_per_epoch) for e in opt.decay_epochs or ()),
+        decay_factor=opt.decay_factor or 0.0,
     )
     optimizer = make_optimizer(
         opt.name,

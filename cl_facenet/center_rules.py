@@ -1,7 +1,9 @@
 """Six center losses that people run: what each weighs, where it starts, how it moves.
 
 All have the form lambda * half the mean ||x - c||^2 beside an identity loss that is a
-mean; they differ in what they call lambda, in the initial centers and in the update.
+mean; they differ in the lambda that is their source's default, in the initial centers
+and in the update. What a source calls its weight is not always lambda: `to_lambda` says
+what it amounts to.
 S_j and n_j are those of `Pull`: the sum of (c_j - x_i) over the n_j photos of person j
 in a batch of B.
 """
@@ -111,8 +113,9 @@ class Rule(NamedTuple):
     """A center loss as its source has it.
 
     Attributes:
-      weight, alpha: the source's defaults, under its own meaning of the weight.
-      to_lambda: (weight, dims) -> lambda, what multiplies half the mean ||x - c||^2.
+      weight, alpha: the source's defaults, the weight as the source means it.
+      to_lambda: (the source's weight, dims) -> lambda, what multiplies half the mean
+        ||x - c||^2: of means over a batch of embeddings of so many dims.
       initial: the centers at step 0.
       update: how they move.
       velocity: whether the center state holds one.

@@ -160,41 +160,54 @@ def read_data(directory: Path, *, together: bool = False) -> dict[str, Any]:
 
 
 def restore_parts(
-    directory: Path, like: dict[str, Any], *, together: bool = False
+    directory: Path,
+    like: dict[str, Any],
+    *,
+    spare_columns: int = 0,
+    num_centers: int | None = None,
+    together: bool = False,
 ) -> tuple[dict[str, Any], int]:
     """Some parts of the newest train state, such as params without their head.
 
     Args:
       directory: of the checkpoints.
-      like: abstract arrays in the shape of the part of the state that is wanted.
+      like: abstract arrays in the shape of the part of the state that is wanted. Each
+        is restored to where it says; to the default device, where it does not.
+      spare_columns: how many of them `like` has in its classifier.
+      num_centers: read the first so many alone; None: all.
       together: as of `read_data`.
 
     Returns:
-      The arrays, on the default device, and the step they are of.
+      The arrays, and the step they are of.
 
     Raises:
       InputError: no checkpoint there, or it holds another model, or cannot be read.
     """
-    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    like = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), like
-    )
+    wanted = jax.tree.map(_somewhere, like)
+    if num_centers is not None:
+        wanted["center_state"] = {
+            name: _somewhere(jax.ShapeDtypeStruct((num_centers, x.shape[1]), x.dtype))
+            for name, x in like["center_state"].items()
+        }
 
     def read(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-        _check_shapes(directory, manager, step, like, spare_columns=0)
-        args = ocp.args.Composite(state=_reading(like, partial_restore=True))
+        _check_shapes(directory, manager, step, like, spare_columns)
+        args = ocp.args.Composite(state=_reading(wanted, partial_restore=True))
         return manager.restore(step, args=args)["state"]
 
     state, step, _ = _newest_whole(directory, read, items=_ITEMS, together=together)
     return state, step
 
 
+def _somewhere(x: Any) -> jax.ShapeDtypeStruct:
+    """An abstract array with a place: its own, or the default device."""
+    place = x.sharding if isinstance(x, jax.ShapeDtypeStruct) else None
+    here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place or here)
+
+
 def restore_variables(
-    directory: Path,
-    like: dict[str, Any],
-    config: Mapping[str, Any],
-    *,
-    together: bool = False,
+    directory: Path, like: dict[str, Any], config: Mapping[str, Any], **options: Any
 ) -> tuple[dict[str, Any], int]:
     """The variables that a run of this config evaluates and embeds with, and the step.
 
@@ -204,14 +217,15 @@ def restore_variables(
     Args:
       like: `params` and `batch_stats`, or what of them is wanted; other parts of the
         train state beside them come as they are.
+      options: those of `restore_parts`.
     """
     # Runs from before there were averages have no such key.
     if not config["optimizer"].get("average_decay"):
-        return restore_parts(directory, like, together=together)
+        return restore_parts(directory, like, **options)
     averaged = {n: x for n, x in like.items() if n in ("params", "batch_stats")}
     others = {n: x for n, x in like.items() if n not in averaged}
     like = {"average": averaged, **others}
-    parts, step = restore_parts(directory, like, together=together)
+    parts, step = restore_parts(directory, like, **options)
     return parts.pop("average") | parts, step
 
 

@@ -4,6 +4,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from cl_facenet.user_cache import default_cache_dir
 # time. Products and convolutions run on Eigen, which keeps both of two cores at 85 % of
 # their matrix peak, where YNNPACK had half of it, a twentieth in gradients to kernels,
 # and wants the factors of other products transposed first
-# (experiments/speed/README.md).
+# (experiments/speed/README.md). An experimental option: not every XLA knows it.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
@@ -32,10 +33,22 @@ def jit(function: Callable[..., Any], **options: Any) -> jax.stages.Wrapped:
     Args:
       options: those of `jax.jit`.
     """
-    on_cpu = jax.default_backend() == "cpu"
-    return jax.jit(
-        function, compiler_options=_CPU_OPTIONS if on_cpu else None, **options
-    )
+    return jax.jit(function, compiler_options=_known_options(), **options)
+
+
+@cache
+def _known_options() -> dict[str, Any] | None:
+    """The compiler options of the default backend, if its XLA takes them; tried once.
+
+    XLA refuses a whole program for an option that it does not know.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    try:
+        jax.jit(lambda x: x, compiler_options=_CPU_OPTIONS).lower(0.0).compile()
+    except (jax.errors.JaxRuntimeError, ValueError):
+        return None
+    return _CPU_OPTIONS
 
 
 def keep_programs() -> None:

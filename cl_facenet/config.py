@@ -6,14 +6,16 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
 from cl_facenet.center_rules import RULES
+from cl_facenet.config_history import flat
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.lfw_splits import PROTOCOLS
 from cl_facenet.data.preprocessing import ALIGN
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.losses import LOSSES
 from cl_facenet.models.facenet import create_model
-from cl_facenet.optimizers import OPTIMIZERS, SCHEDULES
+from cl_facenet.optimizers import OPTIMIZERS, SCHEDULES, STEP_FACTOR, STEPS
 from cl_facenet.sharding import MODES
+from cl_facenet.unread_keys import refuse_unread
 
 BIG = 2**31 - 1
 
@@ -22,7 +24,9 @@ def base(data: str = "orl") -> ConfigDict:
     """NN4.Small2 with softmax and center loss; `data` is what follows --config=FILE:
 
     That is `orl` (the default), `lfw`, `synthetic`, or a folder with a sub-folder a
-    person.
+    person. Where a value belongs to a choice (a loss's margin, an optimizer's decay) it
+    is None, the choice's own, which `resolve` fills in. What a choice does not read is
+    not to be set: `unread_keys` says what reads what.
     """
     named = data in ("orl", "lfw", "synthetic")
     config = ConfigDict(
@@ -87,7 +91,8 @@ def base(data: str = "orl") -> ConfigDict:
                 "graph": "openface",
                 "embedding_size": 128,
                 "dropout": 0.0,  # of the trunk's outputs, in training
-                "logit_scale": 8.0,  # unit embeddings times this enter the classifier
+                # Unit embeddings times this enter the classifier. None: the loss's own.
+                "logit_scale": placeholder(float),
                 "dtype": "float32",  # of the trunk's maps; or bfloat16
                 "remat": False,  # compute blocks anew for the gradient; not for CPUs
             },
@@ -95,7 +100,7 @@ def base(data: str = "orl") -> ConfigDict:
                 # softmax, softmax_of_features, mse, arcface, cosface, sphereface,
                 # triplet_semi_hard, triplet_batch_hard or triplet_any_violator
                 "name": "softmax",
-                "margin": placeholder(float),  # None: the loss's own, if it has one
+                "margin": placeholder(float),  # None: the loss's own
                 # Of a label, spread over all people; of losses with a classifier.
                 "label_smoothing": 0.0,
                 # Of the people, in every step's classifier: those of the batch, and
@@ -105,8 +110,8 @@ def base(data: str = "orl") -> ConfigDict:
             "center": {
                 # Whose: paper, caffe_face, sandberg, pytorch, dl4j or dl4j_zoo.
                 "rule": "paper",
-                # What the rule weighs its term by; paper: lambda, of half the mean
-                # ||x - c||^2. 0: none. None: the rule's own.
+                # Lambda, of lambda times half the mean ||x - c||^2 under every rule. 0:
+                # none. None: what the weight of the rule's source amounts to.
                 "weight": placeholder(float),
                 "alpha": placeholder(float),  # of the rule's update; None: its own
                 "on": "embedding",  # x: `embedding` (unit) or `features` (before it)
@@ -114,16 +119,20 @@ def base(data: str = "orl") -> ConfigDict:
             "optimizer": {
                 "name": "adam",  # adam, adam_dl4j, sgd or adagrad
                 "learning_rate": 1e-3,
-                "momentum": 0.9,  # of sgd
-                "epsilon": 1e-8,  # of adam and adam_dl4j
-                "weight_decay": 0.05,  # on kernels only
+                # None: the optimizer's own.
+                "momentum": placeholder(float),  # of sgd
+                "epsilon": placeholder(float),  # of adam and adam_dl4j
+                "weight_decay": placeholder(float),  # on kernels only
                 # Of parameters and batch statistics averaged over the steps, which are
                 # evaluated and embed then; 0: the last ones do.
                 "average_decay": 0.0,
                 "schedule": "cosine",  # cosine, constant or step
-                "warmup_epochs": 2.0,
-                "decay_epochs": (),  # of schedule `step`: when to multiply by ...
-                "decay_factor": 0.1,  # ... this
+                # None: two, or a quarter of the training where that is less.
+                "warmup_epochs": placeholder(float),
+                # Of schedule `step`: when to multiply the rate by what. None: after 4/7
+                # and 6/7 of the training, by 0.1.
+                "decay_epochs": placeholder(tuple),
+                "decay_factor": placeholder(float),
             },
             "parallel": {
                 # jit: one program for the whole batch, which XLA splits over devices;
@@ -140,21 +149,48 @@ def base(data: str = "orl") -> ConfigDict:
     return config.lock()  # so that a misspelt key in a config file is an error
 
 
-def resolve(config: ConfigDict) -> None:
-    """Fills in what depends on other keys, where it was left None.
+def completed(config: ConfigDict) -> ConfigDict:
+    """A copy of a config that is resolved and valid; of such a one, an equal one.
 
     Raises:
-      UsageError: the loss or the rule that decides is not known.
+      UsageError: no run could use it.
+    """
+    config = config.copy_and_resolve_references()
+    resolve(config)
+    validate(config)
+    return config
+
+
+def resolve(config: ConfigDict) -> None:
+    """Fills in what belongs to other keys, where it was left None.
+
+    Raises:
+      UsageError: the choice that decides is not known.
     """
     _choice(config, "center.rule", *RULES)
     _choice(config, "loss.name", *LOSSES)
+    _choice(config, "optimizer.name", *OPTIMIZERS)
+    _choice(config, "optimizer.schedule", *SCHEDULES)
+    _between(config, "model.embedding_size", 1, BIG)
+    _between(config, "num_epochs", 1, BIG)
     rule, loss = RULES[config.center.rule], LOSSES[config.loss.name]
-    if config.center.weight is None:
-        config.center.weight = rule.weight
-    if config.center.alpha is None:
-        config.center.alpha = rule.alpha
-    if config.loss.margin is None and loss.margin is not None:
-        config.loss.margin = loss.margin
+    optimizer, epochs = OPTIMIZERS[config.optimizer.name], config.num_epochs
+    own = {
+        "center.weight": rule.to_lambda(rule.weight, config.model.embedding_size),
+        "center.alpha": rule.alpha,
+        "loss.margin": loss.margin,
+        "model.logit_scale": loss.scale,
+        "optimizer.momentum": optimizer.momentum,
+        "optimizer.epsilon": optimizer.epsilon,
+        "optimizer.weight_decay": optimizer.weight_decay,
+        "optimizer.warmup_epochs": min(2.0, epochs / 4),
+    }
+    if config.optimizer.schedule == "step":
+        own["optimizer.decay_epochs"] = tuple(share * epochs for share in STEPS)
+        own["optimizer.decay_factor"] = STEP_FACTOR
+    for key, value in own.items():
+        if _get(config, key) is None and value is not None:
+            config.update_from_flattened_dict({key: value})
 
 
 def validate(config: ConfigDict) -> None:
@@ -162,36 +198,39 @@ def validate(config: ConfigDict) -> None:
 
     The config is one that `resolve` has filled in.
     """
+    _choice(config, "data.name", "orl", "lfw", "folder", "synthetic")
+    _choice(config, "parallel.mode", *MODES)
+    refuse_unread(dict(flat(config)), dict(flat(base())))
     for key in (
         "batch_size",
-        "num_epochs",
         "log_every_steps",
         "checkpoint_every_steps",
     ):
         _between(config, key, 1, BIG)
     _between(config, "seed", 0, BIG)
-    _between(config, "micro_batches", 1, config.batch_size)
+    _between(config, "micro_batches", 1, config.batch_size, "batch_size")
     _between(config, "max_bad_steps", 0, BIG)
     _validate_data(config)
-    _between(config, "model.embedding_size", 1, BIG)
     _between(config, "model.logit_scale", 1e-6, BIG)
     _between(config, "model.dropout", 0, 0.99)
-    _between(config, "loss.label_smoothing", 0, 0.99)
-    _between(config, "loss.class_share", 1e-9, 1)
     _validate_loss(config)
-    _validate_parallel(config)
+    _between(config, "parallel.model_axis", 1, BIG)
     _between(config, "center.weight", 0, BIG)
     _between(config, "center.alpha", 0, 1)
     _choice(config, "center.on", "embedding", "features")
-    _choice(config, "optimizer.name", *OPTIMIZERS)
-    _choice(config, "optimizer.schedule", *SCHEDULES)
     _between(config, "optimizer.learning_rate", 0, BIG)
     _between(config, "optimizer.momentum", 0, 1)
     _between(config, "optimizer.epsilon", 0, 1)
     _between(config, "optimizer.weight_decay", 0, BIG)
     _between(config, "optimizer.average_decay", 0, 0.999999)
-    _between(config, "optimizer.warmup_epochs", 0, config.num_epochs)
+    _between(config, "optimizer.warmup_epochs", 0, config.num_epochs, "num_epochs")
     _between(config, "optimizer.decay_factor", 0, 1)
+    for epoch in config.optimizer.decay_epochs or ():
+        if not 0 < epoch < config.num_epochs:
+            raise UsageError(
+                f"optimizer.decay_epochs is {config.optimizer.decay_epochs}: {epoch} "
+                f"is not within the training (num_epochs is {config.num_epochs})"
+            )
     try:
         Augment(**config.data.augment)
         model = create_model(**config.model, num_classes=None)
@@ -201,17 +240,10 @@ def validate(config: ConfigDict) -> None:
 
 
 def _validate_loss(config: ConfigDict) -> None:
-    name, margin, loss = config.loss.name, config.loss.margin, LOSSES[config.loss.name]
-    if loss.margin is not None:
-        _between(config, "loss.margin", 0, BIG)
-    elif margin is not None:
-        raise UsageError(f"loss.margin is {margin}: {name} has no margin, leave it out")
-    for key, unused in (("label_smoothing", 0), ("class_share", 1)):
-        if loss.head is None and config.loss[key] != unused:
-            raise UsageError(
-                f"loss.{key} is {config.loss[key]}: {name} has no classifier, leave it "
-                "out"
-            )
+    name, loss = config.loss.name, LOSSES[config.loss.name]
+    _between(config, "loss.margin", 0, BIG)
+    _between(config, "loss.label_smoothing", 0, 0.99)
+    _between(config, "loss.class_share", 1e-9, 1)
     if loss.head is None and config.data.photos_per_person < 2:
         raise UsageError(
             f"loss.name is {name}: triplets need two photos of a person in a batch, "
@@ -219,24 +251,7 @@ def _validate_loss(config: ConfigDict) -> None:
         )
 
 
-def _validate_parallel(config: ConfigDict) -> None:
-    parallel = config.parallel
-    _choice(config, "parallel.mode", *MODES)
-    _between(config, "parallel.model_axis", 1, BIG)
-    if parallel.mode == "pmap" and parallel.model_axis > 1:
-        raise UsageError(
-            f"parallel.model_axis is {parallel.model_axis}: with parallel.mode=pmap "
-            "every device has all classes, choose jit or leave it out"
-        )
-    if parallel.mode == "jit" and not parallel.sync_batch_norm:
-        raise UsageError(
-            "parallel.sync_batch_norm is False: with parallel.mode=jit statistics are "
-            "of the whole batch, choose pmap or leave it out"
-        )
-
-
 def _validate_data(config: ConfigDict) -> None:
-    _choice(config, "data.name", "orl", "lfw", "folder", "synthetic")
     if config.data.align is not None:
         _choice(config, "data.align", *ALIGN)
     _choice(config, "data.lfw.protocol", *PROTOCOLS)
@@ -268,10 +283,17 @@ def _choice(config: ConfigDict, key: str, *choices: str) -> None:
         raise UsageError(f"{key} is {value!r}: choose one of {', '.join(choices)}")
 
 
-def _between(config: ConfigDict, key: str, low: float, high: float) -> None:
+def _between(
+    config: ConfigDict, key: str, low: float, high: float, highest: str = ""
+) -> None:
+    """Refuses what is not from `low` to `high`, which is the value of key `highest`.
+
+    None stands where the choice does not read the key.
+    """
     value = _get(config, key)
-    if not low <= value <= high:
-        raise UsageError(f"{key} is {value}: it goes from {low:g} to {high:g}")
+    if value is not None and not low <= value <= high:
+        says = f"{highest}, which is {high:g}" if highest else f"{high:g}"
+        raise UsageError(f"{key} is {value}: it goes from {low:g} to {says}")
 
 
 def _get(config: ConfigDict, key: str) -> Any:

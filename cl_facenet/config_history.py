@@ -59,7 +59,7 @@ def name_today(name: str) -> str | None:
 def flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """Keys such as "loss.name" and their values."""
     for key, value in config.items():
-        if isinstance(value, dict):
+        if hasattr(value, "items"):  # a ConfigDict is no Mapping
             yield from flat(value, f"{path}{key}.")
         else:
             yield path + key, value

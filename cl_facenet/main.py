@@ -51,10 +51,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> None:
     config = _parse(argv)  # runs the config file, which imports JAX
-    from cl_facenet.config import resolve, validate
+    from cl_facenet.config import completed
 
-    resolve(config)
-    validate(config)
+    config = completed(config)
     {"train": _train, "evaluate": _evaluate, "summary": _summary}[_MODE.value](config)
 
 

@@ -1,6 +1,6 @@
 """From the `optimizer` section of a config to an optax gradient transformation."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,25 @@ import optax
 from cl_facenet.params import HEAD
 
 SCHEDULES = ("cosine", "constant", "step")
-OPTIMIZERS = ("adam", "adam_dl4j", "sgd", "adagrad")
+# Where schedule `step` multiplies, as shares of a training, and by what: 16,000 and
+# 24,000 of the 28,000 steps of the center loss's authors.
+STEPS, STEP_FACTOR = (16 / 28, 24 / 28), 0.1
+
+
+class Own(NamedTuple):
+    """An optimizer's own numbers; None: it has no such number."""
+
+    weight_decay: float
+    momentum: float | None = None
+    epsilon: float | None = None
+
+
+OPTIMIZERS = {
+    "adam": Own(0.05, epsilon=1e-8),  # AdamW's, as vision networks are trained by it
+    "adam_dl4j": Own(5e-5, epsilon=1e-8),  # the decay is the tutorial's
+    "sgd": Own(5e-4, momentum=0.9),  # caffe-face's
+    "adagrad": Own(0.0),  # FaceNet's, of which no decay is told
+}
 
 
 def make_schedule(

@@ -47,7 +47,12 @@ def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.
         high, low = (_random_bits(k, 32, shape) for k in _split(key, (2,)))
         return high.astype(jnp.uint64) << 32 | low.astype(jnp.uint64)
     first, second = key
-    place = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)
+    # Counted axis by axis: of numbers in a row, which are given their shape afterwards,
+    # every device would make all before it keeps its own.
+    place = jnp.zeros(shape, jnp.uint32)
+    for axis in range(len(shape)):
+        stride = jnp.uint32(math.prod(shape[axis + 1 :]) % 2**32)
+        place += jax.lax.broadcasted_iota(jnp.uint32, shape, axis) * stride
     bits = _hash(_hash(place ^ first) + second)
     return (bits >> (32 - bit_width)).astype(f"uint{bit_width}")
 

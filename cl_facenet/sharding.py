@@ -10,6 +10,7 @@ program sees. `GlobalView`: there is one program for the whole batch, which XLA 
 `PerDevice`: each device has a program for its own rows, and they talk along `data`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -150,6 +151,19 @@ def make_layout(mode: str, *, model_axis: int, sync_batch_norm: bool) -> Layout:
     return PerDevice(mesh, DATA if sync_batch_norm else None)
 
 
+def make_local_layout(model_axis: int) -> GlobalView:
+    """The layout on this process's own devices, for what it does without the others.
+
+    What is of people is split over as many of them as `model_axis` and their number
+    have in common: over all that it was trained on, where these are the same.
+    """
+    devices = np.array(jax.local_devices())
+    if len(devices) == 1:
+        return GlobalView()
+    columns = math.gcd(len(devices), model_axis)
+    return GlobalView(Mesh(devices.reshape(-1, columns), (DATA, MODEL)))
+
+
 def room_for(layout: Layout, batch_size: int, micro_batches: int = 1) -> int:
     """The rows of a batch on devices, some of them spare: as many in every part."""
     parts = micro_batches * (1 if layout.mesh is None else layout.mesh.size)
@@ -203,6 +217,17 @@ def state_shardings(layout: Layout, state: Any) -> Any:
         return None
     return jax.tree_util.tree_map_with_path(
         lambda path, x: NamedSharding(mesh, class_spec(path, x.ndim)), state
+    )
+
+
+def placed(layout: Layout, state: Any) -> Any:
+    """Abstract arrays like those of a train state, each with where it lies."""
+    if layout.mesh is None:
+        return state
+    return jax.tree.map(
+        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
+        state,
+        state_shardings(layout, state),
     )
 
 

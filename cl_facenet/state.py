@@ -25,7 +25,13 @@ from cl_facenet.models.facenet import FaceNet, unit_range
 from cl_facenet.models.rows import Rows
 from cl_facenet.params import HEAD
 from cl_facenet.prng import HASHED
-from cl_facenet.sharding import GlobalView, Layout, rows_sharding, state_shardings
+from cl_facenet.sharding import (
+    GlobalView,
+    Layout,
+    placed,
+    rows_sharding,
+    state_shardings,
+)
 
 Batch = dict[str, jax.Array]  # image uint8 [B, S, S, 3], label int32 [B], mask bool [B]
 Metrics = dict[str, jax.Array]  # float32 scalars
@@ -115,14 +121,7 @@ def make_create_state(
 
 def abstract_state(create: Callable[[], TrainState], layout: Layout) -> TrainState:
     """Shapes, types and places of a state, without making it."""
-    state = jax.eval_shape(create)
-    if layout.mesh is None:
-        return state
-    return jax.tree.map(
-        lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place),
-        state,
-        state_shardings(layout, state),
-    )
+    return placed(layout, jax.eval_shape(create))
 
 
 def _spared(center_state: CenterState, spare: int) -> CenterState:
@@ -167,8 +166,8 @@ def make_train_step(
     """The jitted step. It donates its state: use the one it returns.
 
     Loss = identity loss + lambda * half the mean ||x - c||^2, with the centers as they
-    were before the step and lambda what the rule makes of center_weight; then optax
-    moves the parameters and the rule moves the centers. x is the unit `embedding` or
+    were before the step and lambda the center_weight; then optax moves the parameters
+    and the rule moves the centers. x is the unit `embedding` or
     the `features` before it. What is drawn at random in a step is decided by `seed`
     and the step's number.
 
@@ -183,7 +182,6 @@ def make_train_step(
     loss or gradient is not finite leaves all but the step's number as it was.
     `average_decay` is that of a state with an average.
     """
-    center_lambda = rule.to_lambda(center_weight, model.embedding_size)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         head = {name: tree for name, tree in state.params.items() if name == HEAD}
@@ -224,7 +222,7 @@ def make_train_step(
 
         def center_term(features: jax.Array) -> jax.Array:
             x = pulled(features)
-            return center_lambda * center_loss(x, centers[labels], mask)
+            return center_weight * center_loss(x, centers[labels], mask)
 
         features, pull_back, batch_stats = jax.vjp(features_of, body, has_aux=True)
         features, labels, mask = layout.whole((features, batch["label"], batch["mask"]))
@@ -331,17 +329,21 @@ def in_parts(
     return values.swapaxes(0, 1).reshape(len(mask), *values.shape[2:]), mean
 
 
-def _norm(tree: Any) -> jax.Array:
-    """Length of all arrays of a tree as one vector.
+def _norm(params: Any) -> jax.Array:
+    """Length of all parameters, or of gradients to them, as one vector.
 
-    All but the largest are joined first: as many sums as arrays would be a third of
-    all that there is to compile in a step.
+    Those of the head are summed where they lie: to join them is to gather, on every
+    device, what is split over all. The network's small ones are joined first: as many
+    sums as arrays would be a third of all that there is to compile in a step.
     """
-    arrays = [x.ravel() for x in jax.tree.leaves(tree)]
-    small = [x for x in arrays if x.size < JOINED_BELOW]
+    head = {name: tree for name, tree in params.items() if name == HEAD}
+    network = [
+        x for n, tree in params.items() if n != HEAD for x in jax.tree.leaves(tree)
+    ]
+    small = [x.ravel() for x in network if x.size < JOINED_BELOW]
     joined = jnp.concatenate([jnp.zeros(0), *small])  # of nothing, where there is none
-    apart = [x for x in arrays if x.size >= JOINED_BELOW]
-    return jnp.sqrt(sum(jnp.vdot(x, x) for x in (joined, *apart)))
+    large = [x for x in network if x.size >= JOINED_BELOW]
+    return optax.tree.norm([head, joined, large])
 
 
 def _share(one: jax.Array, other: jax.Array) -> jax.Array:

@@ -1,5 +1,6 @@
 """The training loop."""
 
+import os
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from cl_facenet.build import (
 )
 from cl_facenet.checkpoint import Checkpoints, is_saved
 from cl_facenet.compiling import keep_programs, release_memory
+from cl_facenet.config import completed
 from cl_facenet.data.pipeline import Batch
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
@@ -29,6 +31,7 @@ from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.errors import printable
 from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
+from cl_facenet.paths import local_path
 from cl_facenet.preemption import noticing_preemption
 from cl_facenet.processes import (
     first_alone,
@@ -93,7 +96,7 @@ class Loop(NamedTuple):
 
 
 def train(
-    config: ConfigDict, workdir: Path, *, as_is: bool = False
+    config: ConfigDict, workdir: str | os.PathLike[str], *, as_is: bool = False
 ) -> dict[str, Any] | None:
     """Trains in `workdir` from its newest checkpoint on, evaluates, returns results.
 
@@ -101,14 +104,16 @@ def train(
     on from there. Of several processes the first alone evaluates; None to the others.
 
     Args:
+      config: it need not be resolved, and is not changed.
       as_is: nothing of this package is replaced in the running program, so that its
         step may be one that another process has traced (`kept_traces`).
 
     Raises:
       InputError: unusable data, a workdir that cannot be or that another training is
         in, or a loss that is not finite.
-      UsageError: the workdir is another config's.
+      UsageError: the config is not valid, or the workdir is another config's.
     """
+    config, workdir = completed(config), local_path(workdir)
     keep_programs()
     with ExitStack() as alone:
         is_new = not of_first(workdirs.is_run(workdir))

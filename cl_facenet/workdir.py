@@ -15,6 +15,7 @@ from cl_facenet import config_history
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.lock import lock
 from cl_facenet.processes import is_first, of_first
+from cl_facenet.unread_keys import meaning
 from cl_facenet.whole_files import write_whole
 
 _VERSION = "config_version"  # of the meaning of its keys; in config.json
@@ -154,7 +155,7 @@ def check_config(
       UsageError: the config differs; the keys are named.
     """
     there, here = (
-        dict(config_history.flat(json.loads(json.dumps(x))))  # tuples to lists
+        meaning(json.loads(json.dumps(x)))  # tuples to lists
         for x in (read_config(workdir) if there is None else there, config)
     )
     differing = [

@@ -21,5 +21,6 @@ def get_config(data="orl"):
     config.model.dropout = 0.2
     config.data.image_size = 160
     config.data.augment.update(shift=11, brightness=0.0, contrast=0.0, erase=0.0)
-    config.center.update(rule="sandberg", weight=0.01, alpha=0.1, on="features")
+    weight = 2 * 0.01 / 512  # his 0.01 is of a mean over numbers, not of half a sum
+    config.center.update(rule="sandberg", weight=weight, alpha=0.1, on="features")
     return config

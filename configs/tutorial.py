@@ -17,13 +17,13 @@ def get_config(data="lfw"):
     config.batch_size = 48
     config.num_epochs = 30
     config.data.align = "none"
-    config.data.lfw.protocol = "all"
     config.data.max_photos = 1
     config.data.heldout_share = 0.0
     config.data.augment.update(
         mirror=0.0, shift=0, brightness=0.0, contrast=0.0, erase=0.0
     )
     if data == "lfw":
+        config.data.lfw.protocol = "all"
         config.data.num_classes = 5749
     config.model.graph = "dl4j"
     config.model.logit_scale = 1.0
@@ -33,7 +33,6 @@ def get_config(data="lfw"):
         name="adam_dl4j",
         learning_rate=0.1,
         epsilon=0.01,
-        weight_decay=5e-5,
         schedule="constant",
         warmup_epochs=0.0,
     )

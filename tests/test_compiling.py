@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from cl_facenet import compiling
+
 PROGRAM = """
 import jax.numpy as jnp
 from cl_facenet.compiling import jit, keep_programs, release_memory
@@ -43,3 +45,20 @@ def test_jax_settings_come_first(tmp_path, monkeypatch, setting):
     run(tmp_path, monkeypatch, **setting)
     assert not (tmp_path / "user" / "cl_facenet" / "compiled").exists()
     assert (tmp_path / "elsewhere").exists() == (CACHE in setting)
+
+
+@pytest.mark.parametrize(
+    ("option", "is_known"),
+    [("xla_cpu_enable_fast_math", True), ("xla_cpu_no_such_option", False)],
+)
+def test_an_option_that_this_xla_does_not_know_is_left_out(
+    option, is_known, monkeypatch
+):
+    """Passed on, it would be the end of every program."""
+    monkeypatch.setattr(compiling, "_CPU_OPTIONS", {option: False})
+    compiling._known_options.cache_clear()
+    try:
+        assert compiling.jit(lambda x: x * x)(3.0) == 9
+        assert (compiling._known_options() is not None) == is_known
+    finally:
+        compiling._known_options.cache_clear()

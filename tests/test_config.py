@@ -2,8 +2,11 @@
 
 import pytest
 
-from cl_facenet.config import base, resolve, validate
+from cl_facenet.center_rules import RULES
+from cl_facenet.config import base, completed, resolve, validate
+from cl_facenet.config_history import flat
 from cl_facenet.errors import UsageError
+from cl_facenet.unread_keys import READERS, meaning
 
 
 def check(config):
@@ -96,7 +99,7 @@ def test_what_is_left_out_is_as_its_source_has_it():
     config.center.rule, config.loss.name = "caffe_face", "arcface"
     resolve(config)
     assert (config.center.weight, config.center.alpha) == (0.008, 0.1)
-    assert config.loss.margin == 0.5
+    assert (config.loss.margin, config.model.logit_scale) == (0.5, 64.0)
     validate(config)
 
 
@@ -104,9 +107,12 @@ def test_what_is_given_stays():
     config = base()
     config.center.update(rule="sandberg", weight=0.0, alpha=0.0)
     config.loss.update(name="cosface", margin=0.4)
+    config.model.logit_scale = 30.0
+    config.optimizer.update(name="sgd", momentum=0.0, weight_decay=0.0)
     resolve(config)
     assert (config.center.weight, config.center.alpha) == (0.0, 0.0)
-    assert config.loss.margin == 0.4
+    assert (config.loss.margin, config.model.logit_scale) == (0.4, 30.0)
+    assert (config.optimizer.momentum, config.optimizer.weight_decay) == (0.0, 0.0)
 
 
 def test_triplets_want_two_photos_of_a_person_in_a_batch():
@@ -133,3 +139,137 @@ def test_triplets_have_no_classifier_to_change(key):
 def test_a_misspelt_key_in_a_config_file_is_an_error():
     with pytest.raises(AttributeError, match="wieght"):
         base().center.wieght = 1.0
+
+
+def changed(**changes):
+    config = base(changes.pop("data", "orl"))
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_weight_of_a_center_loss_is_lambda_under_every_rule(rule):
+    """Given, it stays; left out, it is what the source's own amounts to."""
+    given = changed(**{"center.rule": rule, "center.weight": 1.0})
+    assert completed(given).center.weight == 1.0
+    own = RULES[rule].to_lambda(RULES[rule].weight, 128)
+    assert completed(changed(**{"center.rule": rule})).center.weight == own
+
+
+def test_the_weights_of_sources_are_converted():
+    lambdas = {name: rule.to_lambda(0.01, 512) for name, rule in RULES.items()}
+    assert lambdas.pop("sandberg") == 2 * 0.01 / 512
+    assert lambdas.pop("pytorch") == 0.02
+    assert set(lambdas.values()) == {0.01}
+
+
+@pytest.mark.parametrize(
+    ("loss", "scale"),
+    [
+        ("softmax", 8),
+        ("mse", 8),
+        ("arcface", 64),
+        ("cosface", 64),
+        ("sphereface", None),
+    ],
+)
+def test_a_loss_brings_its_scale(loss, scale):
+    assert completed(changed(**{"loss.name": loss})).model.logit_scale == scale
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "own"),
+    [
+        ("adam", (0.05, None, 1e-8)),
+        ("adam_dl4j", (5e-5, None, 1e-8)),
+        ("sgd", (5e-4, 0.9, None)),
+        ("adagrad", (0.0, None, None)),
+    ],
+)
+def test_an_optimizer_brings_its_numbers(optimizer, own):
+    section = completed(changed(**{"optimizer.name": optimizer})).optimizer
+    assert (section.weight_decay, section.momentum, section.epsilon) == own
+
+
+def test_a_schedule_brings_its_steps_and_a_training_its_warm_up():
+    one = completed(changed(**{"optimizer.schedule": "step", "num_epochs": 28}))
+    assert one.optimizer.decay_epochs == (16, 24)
+    assert (one.optimizer.decay_factor, one.optimizer.warmup_epochs) == (0.1, 2.0)
+    assert completed(changed(num_epochs=1)).optimizer.warmup_epochs == 0.25
+
+
+# By key: a choice that does not read it, a value, and a choice that does.
+UNREAD = {
+    "loss.margin": ({}, 0.5, {"loss.name": "arcface"}),
+    "loss.label_smoothing": (
+        {"loss.name": "triplet_semi_hard", "data.photos_per_person": 2},
+        0.1,
+        {},
+    ),
+    "loss.class_share": (
+        {"loss.name": "triplet_batch_hard", "data.photos_per_person": 2},
+        0.5,
+        {},
+    ),
+    "model.logit_scale": ({"loss.name": "softmax_of_features"}, 20.0, {}),
+    "optimizer.momentum": ({}, 0.9, {"optimizer.name": "sgd"}),
+    "optimizer.epsilon": ({"optimizer.name": "adagrad"}, 0.1, {}),
+    "optimizer.decay_epochs": ({}, (3.0,), {"optimizer.schedule": "step"}),
+    "optimizer.decay_factor": ({}, 0.5, {"optimizer.schedule": "step"}),
+    "data.path": ({"data": "synthetic"}, "photos", {"data.name": "folder"}),
+    "data.lfw.protocol": ({}, "a", {"data": "lfw"}),
+    "data.synthetic.num_people": ({}, 7, {"data": "synthetic"}),
+    "data.synthetic.photos_per_person": ({}, 7, {"data": "synthetic"}),
+    "data.verification_share": ({"data": "lfw"}, 0.5, {}),
+    "data.skip_unreadable": ({"data": "lfw"}, True, {}),
+    "data.composites.photos": ({}, 2, {"data.composites.people": 5}),
+    "parallel.model_axis": ({"parallel.mode": "pmap"}, 2, {}),
+    "parallel.sync_batch_norm": ({}, False, {"parallel.mode": "pmap"}),
+}
+
+
+def test_every_key_that_some_choice_does_not_read_is_tried():
+    assert set(UNREAD) == {key for readers in READERS for key in readers.keys}
+    assert set(UNREAD) < set(dict(flat(base())))
+
+
+@pytest.mark.parametrize("key", UNREAD)
+def test_a_key_that_its_choice_does_not_read_is_refused(key):
+    choice, value, reader = UNREAD[key]
+    line = rf"^{key} is .*: \S+=\S+ does not read it, leave it out \(read by .+\)$"
+    with pytest.raises(UsageError, match=line):
+        completed(changed(**choice, **{key: value}))
+    completed(changed(**reader, **{key: value}))
+
+
+def test_configs_that_differ_in_unread_keys_alone_are_of_one_meaning():
+    """A run of before a key belonged to a choice has it set all the same."""
+    ours, theirs = completed(changed()), completed(changed())
+    theirs.optimizer.update(momentum=0.9, decay_factor=0.1)
+    theirs.data.lfw.protocol = "a"
+    assert meaning(ours) == meaning(theirs) == meaning(theirs.to_dict())
+    theirs.optimizer.epsilon = 0.1
+    assert meaning(ours) != meaning(theirs)
+
+
+def test_completing_changes_a_copy_and_a_completed_one_not():
+    config = changed(**{"loss.name": "cosface", "optimizer.name": "sgd"})
+    before = config.to_dict()
+    once = completed(config)
+    assert config.to_dict() == before
+    assert completed(once).to_dict() == once.to_dict()
+    assert once.is_locked
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("optimizer.warmup_epochs", 2.0, "0 to num_epochs, which is 1"),
+        ("micro_batches", 33, "1 to batch_size, which is 32"),
+        ("optimizer.decay_epochs", (2.0,), r"2\.0 .* \(num_epochs is 1\)"),
+    ],
+)
+def test_a_limit_that_is_another_key_is_named(key, value, says):
+    step = {"optimizer.schedule": "step"} if key.endswith("decay_epochs") else {}
+    with pytest.raises(UsageError, match=f"^{key} is .*{says}"):
+        completed(changed(num_epochs=1, **step, **{key: value}))

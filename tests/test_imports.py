@@ -23,7 +23,7 @@ LAYERS = (
     ("embedder", "progress", "warm_start"),
     ("checkpoint", "shipped"),
     ("kept_traces", "state", "metrics", "workdir", "memory", "model_folder"),
-    ("sharding", "model_card", "verdict", "checkpoint_sums"),
+    ("sharding", "model_card", "verdict", "checkpoint_sums", "unread_keys"),
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),

@@ -50,7 +50,7 @@ class Given(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """An identity loss: the head it needs, its source's margin, its function.
+    """An identity loss: the head it needs, its function, and its source's numbers.
 
     Attributes:
       head: "dense" (of scaled unit embeddings) and "linear" (of features) give logits
@@ -59,22 +59,27 @@ class Loss(NamedTuple):
       margin: the source's default; None where the loss has no margin.
       term: (given, margin) -> the loss and its metrics. Classifiers give `accuracy`,
         triplets `triplets` and `active_share`.
+      scale: what its head multiplies unit embeddings or cosines by, the source's
+        default (of a plain softmax ours); None where the head has no scale.
     """
 
     head: str | None
     margin: float | None
     term: Callable[[Given, float], LossAndMetrics]
+    scale: float | None = None
 
 
 def _of_logits(
-    head: str, loss: Callable[[jax.Array, jax.Array, jax.Array, float], jax.Array]
+    head: str,
+    loss: Callable[[jax.Array, jax.Array, jax.Array, float], jax.Array],
+    scale: float | None = None,
 ) -> Loss:
     def term(given: Given, margin: float) -> LossAndMetrics:
         logits_bc = given.outputs["logits"]
         value = loss(logits_bc, given.labels, given.mask, given.smoothing)
         return value, _classified(given)
 
-    return Loss(head, None, term)
+    return Loss(head, None, term, scale)
 
 
 def _hardened(given: Given, harden: Callable[[jax.Array], jax.Array]) -> LossAndMetrics:
@@ -122,11 +127,11 @@ def _any_violator(given: Given, margin: float) -> LossAndMetrics:
 
 
 LOSSES: dict[str, Loss] = {
-    "softmax": _of_logits("dense", softmax_cross_entropy),
+    "softmax": _of_logits("dense", softmax_cross_entropy, scale=8.0),
     "softmax_of_features": _of_logits("linear", softmax_cross_entropy),
-    "mse": _of_logits("dense", mean_squared_error),
-    "arcface": Loss("cosine", 0.5, _arcface),
-    "cosface": Loss("cosine", 0.35, _cosface),
+    "mse": _of_logits("dense", mean_squared_error, scale=8.0),
+    "arcface": Loss("cosine", 0.5, _arcface, scale=64.0),
+    "cosface": Loss("cosine", 0.35, _cosface, scale=64.0),
     "sphereface": Loss("angular", 4.0, _sphereface),
     "triplet_semi_hard": Loss(None, 0.2, _semi_hard),
     "triplet_batch_hard": Loss(None, 0.2, _batch_hard),

@@ -25,11 +25,32 @@ def sample_classes(
 
     In order, each once: Partial FC (An et al., CVPR 2022), where every one that is in
     the batch is kept. `number` must be at least as many as can be in a batch.
+
+    The others are one of each of so many stretches of all that are left, which lie in a
+    ring that is turned at random: every one has the same chance, and no array is as
+    long as there are classes.
     """
-    drawn_c = jax.random.uniform(key, (num_classes,))
-    own_b = jnp.where(mask_b, labels_b, num_classes)  # past the end: dropped
-    drawn_c = drawn_c.at[own_b].set(2.0, mode="drop")
-    return jnp.sort(jax.lax.top_k(drawn_c, number)[1])
+    turn_key, place_key = jax.random.split(key)
+    own_b = jnp.unique(
+        jnp.where(mask_b, labels_b, num_classes),
+        size=len(labels_b),
+        fill_value=num_classes,
+    )
+    is_own_b = own_b < num_classes
+    left, wanted = num_classes - is_own_b.sum(), number - is_own_b.sum()
+    stretch_k = jnp.arange(number)
+    length, longer = jnp.divmod(left, jnp.maximum(wanted, 1))  # so many are longer by 1
+    start_k = stretch_k * length + jnp.minimum(stretch_k, longer)
+    length_k = length + (stretch_k < longer)
+    turn = jax.random.randint(turn_key, (), 0, jnp.maximum(left, 1))
+    place_k = start_k + jax.random.randint(place_key, (number,), 0, length_k)
+    place_k = (place_k + turn) % jnp.maximum(left, 1)
+    # From a place among those that are left to a class: those of the batch before it
+    # are passed over.
+    left_before_b = jnp.where(is_own_b, own_b - jnp.arange(len(own_b)), num_classes)
+    drawn_k = place_k + jnp.searchsorted(left_before_b, place_k, side="right")
+    drawn_k = jnp.where(stretch_k < wanted, drawn_k, num_classes)
+    return jnp.sort(jnp.concatenate([own_b, drawn_k]))[:number]
 
 
 def narrow(

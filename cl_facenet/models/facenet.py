@@ -75,8 +75,9 @@ class FaceNet(nn.Module):
       trunk: the convolutional part, [B, H, W, 3] -> [B, C].
       embedding_size: numbers a face, D.
       num_classes: people trained on; None: nobody, and no classifier.
-      logit_scale: what unit embeddings are multiplied by before the classifier.
-        Without it (1.0) a softmax over many people cannot become confident.
+      logit_scale: what unit embeddings are multiplied by before a dense classifier, or
+        the cosines of a cosine one; others have none. Without it (1.0) a
+        softmax over many people cannot become confident.
       head: the classifier, one of HEADS; None builds none.
       dropout: share of the trunk's outputs that training leaves out, at random.
       ending: how embedding layer, normalisation and classifier are made.
