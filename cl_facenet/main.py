@@ -142,6 +142,8 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from cl_facenet.evaluation.roc import in_words
+
     table = Table("", "result", title=escape(f"{workdir} at step {results['step']}"))
     classification, verification = results["classification"], results["verification"]
     identification = results["identification"]
@@ -163,14 +165,16 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
             value = f"{verification[key]:.4f} ({low:.4f} to {high:.4f})"
             table.add_row(name, value)
         for rate, share in verification["tar_at_far"].items():
-            table.add_row(f"true accepts at false accepts {rate}", f"{share:.4f}")
+            value = in_words(share, float(rate), "pairs of different people")
+            table.add_row(f"true accepts at false accepts {rate}", value)
         table.add_section()
     if identification:
         enrolled = identification["num_people"]
         table.add_row(f"[bold]{enrolled} people never trained on, one photo enrolled")
         table.add_row("found first", f"{identification['rank_1']:.4f}")
         for rate, share in identification["dir_at_far"].items():
-            table.add_row(f"found, at false alarms {rate}", f"{share:.4f}")
+            value = in_words(share, float(rate), "photos of strangers")
+            table.add_row(f"found, at false alarms {rate}", value)
     Console().print(table)
     print(f"report: {workdir / 'report' / 'index.html'}")
 

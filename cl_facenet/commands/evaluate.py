@@ -49,6 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Scores, and prints the scores."""
     from cl_facenet.benchmark import benchmark
+    from cl_facenet.evaluation.roc import in_words
 
     if arguments.false_accept_rate is not None and not arguments.groups:
         raise UsageError("--false-accept-rate is for --groups: give both, or neither")
@@ -72,7 +73,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"standard error {results['accuracy_standard_error']:.4f}")
     print(f"AUC {results['auc']:.4f}, equal error rate {results['eer']:.4f}")
     for rate, share in results["tar_at_far"].items():
-        print(f"true accepts at false accepts {rate}: {share:.4f}")
+        value = in_words(share, float(rate), "pairs of different people")
+        print(f"true accepts at false accepts {rate}: {value}")
     if "groups" in results:
         print()
         print(*group_lines(results["groups"]), sep="\n")
