@@ -7,6 +7,7 @@ vectors = embedder(photos)
 import os
 from typing import TYPE_CHECKING
 
+from cl_facenet.devices import import_jax
 from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.params import drop_head
 
@@ -25,9 +26,11 @@ def load(path: str | os.PathLike[str]) -> "Embedder":
 
     Raises:
       InputError: it is none of these, or what is in it cannot be read.
+      UsageError: JAX does not start, as with a JAX_PLATFORMS that is not there.
     """
     # Imported here, so that importing the package does not wait for Flax.
     with no_garbage_collection():
+        import_jax()
         from cl_facenet.loading import load as load_embedder
 
     return load_embedder(path)

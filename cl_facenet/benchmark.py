@@ -183,7 +183,7 @@ def _pairs(protocol: str, listed: PairList | None, records: Records) -> Pairs:
         names=records.names(),
         protocol=f"pairs of {name}",
     )
-    check_people(pairs, records.labels, records.people, listed.lines)
+    check_people(pairs, records.labels, records.people, listed.lines.tolist())
     return pairs
 
 

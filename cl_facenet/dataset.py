@@ -20,6 +20,7 @@ from cl_facenet.data.records import (
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
+from cl_facenet.paths import local_path
 from cl_facenet.user_cache import default_cache_dir
 
 
@@ -67,7 +68,7 @@ def _draw_composites(config: ConfigDict, records: Records, split: Split) -> Comp
 
 
 def _build_records(config: ConfigDict) -> Records:
-    data, folder = config.data, Path(config.data.path).expanduser()
+    data, folder = config.data, local_path(config.data.path, "data.path")
     if data.name == "lfw":
         return open_lfw(cache_dir(config), data.align, data.image_size)
     if data.name == "folder" and is_prepared(folder):
@@ -96,7 +97,7 @@ def _build_records(config: ConfigDict) -> Records:
 def cache_dir(config: ConfigDict) -> Path:
     """Where prepared records are kept."""
     own = config.data.cache_dir
-    return Path(own).expanduser() if own else default_cache_dir()
+    return local_path(own, "data.cache_dir") if own else default_cache_dir()
 
 
 def lfw_directory(cache_dir: Path, preprocessing: Preprocessing) -> Path:

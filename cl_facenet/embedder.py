@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from cl_facenet.garbage import no_garbage_collection
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range
+from cl_facenet.paths import local_path
 
 BATCH_SIZE = 64
 
@@ -196,7 +196,7 @@ class Embedder:
                 "cl_facenet.load gave, or give it a ModelCard"
             )
         model = SavedModel(self.card, self.preprocessing.describe(), self.params)
-        write_model(Path(path), model, dtype=dtype)
+        write_model(local_path(path), model, dtype=dtype)
 
 
 def _squares(

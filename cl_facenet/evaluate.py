@@ -16,6 +16,7 @@ from cl_facenet.data.pipeline import eval_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data
+from cl_facenet.devices import start_jax
 from cl_facenet.embedder import BATCH_SIZE
 from cl_facenet.evaluation.calibration import calibrate_people
 from cl_facenet.evaluation.classification import Classification, classify
@@ -30,6 +31,7 @@ from cl_facenet.evaluation.verification import (
 )
 from cl_facenet.metrics import read_metrics
 from cl_facenet.models.facenet import FaceNet, abstract_variables, unit_range
+from cl_facenet.paths import local_path
 
 # From indices of records and the name of an output to its rows for them.
 Run = Callable[[np.ndarray, str], np.ndarray]
@@ -42,6 +44,8 @@ def evaluate(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       InputError: no checkpoint, or data that cannot be used.
       UsageError: the workdir is another config's.
     """
+    start_jax()
+    workdir = local_path(workdir, "workdir")
     keep_programs()
     workdirs.check_config(workdir, config.to_dict())
     records, split = build_data(config)

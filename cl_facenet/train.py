@@ -25,8 +25,10 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data, data_identity
+from cl_facenet.devices import start_jax
 from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
+from cl_facenet.paths import local_path
 from cl_facenet.preemption import noticing_preemption
 from cl_facenet.processes import first_alone, is_first, say, wait_for_all
 from cl_facenet.progress import Progress
@@ -99,6 +101,8 @@ def train(
       InputError: unusable data, a workdir that cannot be, or a loss that is not finite.
       UsageError: the workdir is another config's.
     """
+    start_jax()
+    workdir = local_path(workdir, "workdir")
     if workdirs.is_run(workdir):
         workdirs.check_config(workdir, config.to_dict())
         results = workdirs.read_results(workdir)

@@ -55,7 +55,7 @@ def warm_start(
         otherwise than those it was trained on; or it was trained on the unseen.
       UsageError: it is another model.
     """
-    name, source = str(init_from), shipped.find(os.path.expanduser(init_from))
+    name, source = str(init_from), shipped.find(init_from)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     body = variables | {"params": drop_head(state.params)}
     if is_run(source):

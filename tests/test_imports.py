@@ -27,8 +27,9 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
-    ("paths",),
-    ("errors", "garbage", "user_cache", "huge_pages", "preemption", "page"),
+    ("arguments", "user_cache"),
+    ("paths", "devices"),
+    ("errors", "garbage", "logs", "huge_pages", "preemption", "page"),
 )
 
 

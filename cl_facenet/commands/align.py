@@ -2,8 +2,8 @@
 
 import argparse
 import json
-from pathlib import Path
 
+from cl_facenet.arguments import path
 from cl_facenet.commands.options import (
     add_skip_unreadable,
     number_left_out,
@@ -14,8 +14,8 @@ from cl_facenet.commands.options import (
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet align photos aligned"
-    parser.add_argument("source", type=Path, help="folder of photos, with sub-folders")
-    parser.add_argument("target", type=Path, help="folder to be made")
+    parser.add_argument("source", type=path, help="folder of photos, with sub-folders")
+    parser.add_argument("target", type=path, help="folder to be made")
     parser.add_argument(
         "--align",
         choices=("dlib", "dlib5", "dlib5_head", "none"),

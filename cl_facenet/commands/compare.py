@@ -3,8 +3,8 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 
+from cl_facenet.arguments import path, path_as_typed
 from cl_facenet.commands.options import (
     add_false_accept_rate,
     add_model,
@@ -18,12 +18,18 @@ from cl_facenet.errors import UsageError, printable
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet compare a.jpg b.jpg"
-    parser.add_argument("photos", nargs=2, metavar="PHOTO", help="with one face each")
+    parser.add_argument(
+        "photos",
+        nargs=2,
+        type=path_as_typed,
+        metavar="PHOTO",
+        help="with one face each",
+    )
     add_model(parser)
     add_false_accept_rate(parser)
     parser.add_argument(
         "--picture",
-        type=Path,
+        type=path,
         metavar="FILE.png",
         help="draws the two faces, as the network saw them, and the verdict",
     )

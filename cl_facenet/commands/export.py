@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.arguments import path, path_as_typed
 from cl_facenet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet export runs/nn4-orl faces.onnx"
     parser.add_argument(
-        "model", metavar="MODEL", help="a run's directory or a saved embedder"
+        "model",
+        type=path_as_typed,
+        metavar="MODEL",
+        help="a run's directory or a saved embedder",
     )
     parser.add_argument(
         "out",
-        type=Path,
+        type=path,
         metavar="OUT",
         help="file to be written, as faces.onnx; for other formats a folder",
     )
