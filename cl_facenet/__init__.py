@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cl_facenet.data.face_report import FaceWarning, MissingFaceWarning
+from cl_facenet.devices import import_jax
 from cl_facenet.params import drop_head
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ def load(path: str | os.PathLike[str]) -> "Embedder":
 
     Raises:
       InputError: it is none of these, or what is in it cannot be read.
+      UsageError: JAX does not start, as with a JAX_PLATFORMS that is not there.
     """
     # Imported here, so that importing the package does not wait for Flax.
+    import_jax()
     from cl_facenet.loading import load as load_embedder
 
     return load_embedder(path)

@@ -9,14 +9,21 @@ import numpy as np
 
 from cl_facenet.data.group_table import read_group_table
 from cl_facenet.data.lfw import read_protocol_files
-from cl_facenet.data.lfw_lists import read_pairs
+from cl_facenet.data.lfw_lists import PairList, read_pairs
 from cl_facenet.data.lfw_splits import (
     view1_pairs,
     view1_people,
     view2_pairs,
     view2_people,
 )
-from cl_facenet.data.pairs import Pairs, assign_folds, check_unseen, listed_pairs, seen
+from cl_facenet.data.pairs import (
+    Pairs,
+    assign_folds,
+    check_people,
+    check_unseen,
+    listed_pairs,
+    seen,
+)
 from cl_facenet.data.records import Records, open_records
 from cl_facenet.dataset import open_lfw
 from cl_facenet.embedder import Embedder
@@ -24,6 +31,7 @@ from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluation.verification import squared_distances, verify
 from cl_facenet.group_errors import gather, measure
 from cl_facenet.loading import load
+from cl_facenet.paths import local_path
 from cl_facenet.user_cache import default_cache_dir
 
 CHUNK = 512  # photos decoded at a time
@@ -67,14 +75,16 @@ def benchmark(
       InputError: a photo of a pair is missing, photos were prepared in another way
         than the model's, a model was trained on people of the protocol, or the table of
         groups cannot be used.
-      UsageError: no such protocol, or no threshold is known for the rate.
+      UsageError: no such protocol, photos are named for one that has its own, or no
+        threshold is known for the rate.
     """
-    table = read_group_table(Path(groups).expanduser()) if groups else None
+    listed = _listed(protocol, photos)
+    table = read_group_table(local_path(groups)) if groups else None
     loaded = [_load(path) for path in models]
     records = _open(protocol, photos, cache_dir, loaded[0].embedder)
     for model in loaded:
         model.embedder.check_prepared(records.metadata["preprocessing"])
-    pairs = _pairs(protocol, records)
+    pairs = _pairs(protocol, listed, records)
     labels = records.labels[pairs.rows]
     names = np.array(records.people)[labels]
     scorers = _who_scores(loaded, pairs, names)
@@ -136,23 +146,45 @@ def _load(path: str) -> Model:
 
 
 def _open(protocol: str, photos: str, cache_dir: str, embedder: Embedder) -> Records:
-    if protocol.startswith("pairs:") and photos != "lfw":
-        return open_records(Path(photos).expanduser())
+    if photos != "lfw":
+        return open_records(local_path(photos))
     made = embedder.preprocessing
-    cache = Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
+    cache = local_path(cache_dir) if cache_dir else default_cache_dir()
     return open_lfw(cache, made.align, made.image_size)
 
 
-def _pairs(protocol: str, records: Records) -> Pairs:
+def _listed(protocol: str, photos: str) -> PairList | None:
+    """The list of pairs:FILE, looked at before anybody waits; None of LFW's own."""
     kind, _, path = protocol.partition(":")
     if kind == "pairs" and path:
-        return _own_pairs(Path(path).expanduser(), records)
+        return _read_list(local_path(path))
     if protocol not in _LFW:
         raise UsageError(
             f"--protocol is {protocol!r}: choose lfw_view1, lfw_view2 or pairs:FILE"
         )
-    make, _ = _LFW[protocol]
-    return make(read_protocol_files(records.directory), records.names())
+    if photos != "lfw":
+        raise UsageError(
+            f"--photos={photos} is for --protocol=pairs:FILE: {protocol} is of LFW's "
+            "photos, leave it out"
+        )
+    return None
+
+
+def _pairs(protocol: str, listed: PairList | None, records: Records) -> Pairs:
+    if listed is None:
+        make, _ = _LFW[protocol]
+        return make(read_protocol_files(records.directory), records.names())
+    name = Path(protocol).name
+    has_folds = len(np.unique(listed.folds)) > 1
+    pairs = listed_pairs(
+        listed.photos,
+        listed.same,
+        listed.folds if has_folds else assign_folds(listed.same, seed=0),
+        names=records.names(),
+        protocol=f"pairs of {name}",
+    )
+    check_people(pairs, records.labels, records.people, listed.lines.tolist())
+    return pairs
 
 
 def _people(protocol: str, records: Records, names: np.ndarray) -> list[list[str]]:
@@ -167,21 +199,13 @@ def _people(protocol: str, records: Records, names: np.ndarray) -> list[list[str
     return read(read_protocol_files(records.directory))
 
 
-def _own_pairs(path: Path, records: Records) -> Pairs:
+def _read_list(path: Path) -> PairList:
     try:
-        listed = read_pairs(path.read_text(encoding="utf-8-sig"), path.name)
+        return read_pairs(path.read_text(encoding="utf-8-sig"), path.name)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a file of pairs") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text; name a file of pairs") from error
-    has_folds = len(np.unique(listed.folds)) > 1
-    return listed_pairs(
-        listed.photos,
-        listed.same,
-        listed.folds if has_folds else assign_folds(listed.same, seed=0),
-        names=records.names(),
-        protocol=f"pairs of {path.name}",
-    )
 
 
 def _who_scores(models: Sequence[Model], pairs: Pairs, names: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from cl_facenet.arguments import OneLineParser
 from cl_facenet.commands import (
     align,
     cluster,
@@ -13,6 +14,7 @@ from cl_facenet.commands import (
     export,
     identify,
 )
+from cl_facenet.devices import import_jax
 from cl_facenet.errors import NO_FACE, exit_status_of
 
 _STATUSES = (
@@ -35,22 +37,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; what the user can mend is one line and an exit status."""
     arguments = _parser().parse_args(argv)
     return exit_status_of(
-        "cl-facenet", lambda: arguments.run(arguments), when_stopped="stopped"
+        "cl-facenet",
+        lambda: _run(arguments),
+        when_stopped="stopped",
+        debug=arguments.debug,
     )
+
+
+def _run(arguments: argparse.Namespace) -> int | None:
+    if arguments.needs_jax:
+        import_jax()
+    return arguments.run(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cl-facenet", description=__doc__, epilog=_STATUSES
-    )
+    parser = OneLineParser(prog="cl-facenet", description=__doc__, epilog=_STATUSES)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (command, about) in _COMMANDS.items():
         description = f"{about[0].upper()}{about[1:]}. {_STATUSES}"
         own = commands.add_parser(name, help=about, description=description)
-        own.set_defaults(run=command.run)
+        own.set_defaults(run=command.run, needs_jax=command is not align)
         command.add(own)
         own.epilog = f"example: {own.epilog}"
         own.add_argument("--json", action="store_true", help="for machines")
+        own.add_argument(
+            "--debug", action="store_true", help="show the traceback of an error"
+        )
     return parser
 
 

@@ -1,5 +1,6 @@
 """From the data section of a config to photos: their records, and who is trained on."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from cl_facenet.data.records import (
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
+from cl_facenet.paths import local_path
 from cl_facenet.user_cache import default_cache_dir
 
 
@@ -67,7 +69,7 @@ def _draw_composites(config: ConfigDict, records: Records, split: Split) -> Comp
 
 
 def _build_records(config: ConfigDict) -> Records:
-    data, folder = config.data, Path(config.data.path).expanduser()
+    data, folder = config.data, local_path(config.data.path, "data.path")
     if data.name == "lfw":
         return open_lfw(cache_dir(config), data.align, data.image_size)
     if data.name == "folder" and is_prepared(folder):
@@ -96,7 +98,7 @@ def _build_records(config: ConfigDict) -> Records:
 def cache_dir(config: ConfigDict) -> Path:
     """Where prepared records are kept."""
     own = config.data.cache_dir
-    return Path(own).expanduser() if own else default_cache_dir()
+    return local_path(own, "data.cache_dir") if own else default_cache_dir()
 
 
 def lfw_directory(cache_dir: Path, preprocessing: Preprocessing) -> Path:
@@ -124,6 +126,8 @@ def open_lfw(cache_dir: Path, align: str | None, image_size: int) -> Records:
     if not there:
         how = f" --align={align}" if align else " [--align=dlib]"
         size = f" --image-size={image_size}" if image_size != 96 else ""
+        if cache_dir != default_cache_dir():
+            size += f" --cache-dir={shlex.quote(str(cache_dir))}"
         raise InputError(
             f"LFW is not prepared in {cache_dir}: python -m cl_facenet.prepare lfw"
             f"{how}{size} downloads and prepares it, with --source=DIR_OR_ARCHIVE from "

@@ -6,7 +6,6 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,6 +27,7 @@ from cl_facenet.forks import check_not_forked
 from cl_facenet.model_card import ModelCard
 from cl_facenet.model_folder import DTYPES, SavedModel, write_model
 from cl_facenet.models.facenet import FaceNet, unit_range
+from cl_facenet.paths import local_path
 from cl_facenet.verdict import Verdict
 
 BATCH_SIZE = 64
@@ -261,7 +261,7 @@ class Embedder:
                 "cl_facenet.load gave, or give it a ModelCard"
             )
         model = SavedModel(self.card, self.preprocessing.describe(), self.params)
-        write_model(Path(path), model, dtype=dtype)
+        write_model(local_path(path), model, dtype=dtype)
 
 
 def _listed(

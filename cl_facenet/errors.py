@@ -1,7 +1,10 @@
 """Errors that are the user's to mend: one line, no traceback."""
 
 import logging
+import os
+import select
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 
@@ -24,25 +27,37 @@ class UsageError(InputError):
 
 
 def exit_status_of(
-    program: str, run: Callable[[], int | None], *, when_stopped: str
+    program: str,
+    run: Callable[[], int | None],
+    *,
+    when_stopped: str,
+    debug: bool = False,
 ) -> int:
     """That of a program; what the user can mend is one line on the standard error.
 
     Args:
       run: gives a status other than 0 where there is one.
       when_stopped: what is said when Ctrl-C ends it.
+      debug: whether the traceback comes before the line.
     """
     _leave_out_pillows_remarks()
     try:
-        return run() or 0
-    except InputError as error:
-        said, status = str(error), error.exit_status
-    except OSError as error:  # a full disk, a folder that may not be written
-        said, status = reason_of(error), 1
-    except MemoryError:
-        said, status = "out of memory; end other programs, or give it less at a time", 1
-    except KeyboardInterrupt:
-        said, status = when_stopped, 130
+        status = run() or 0
+        sys.stdout.flush()  # what cannot be printed shall be said here, too
+        return status
+    except (InputError, OSError, MemoryError, KeyboardInterrupt) as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 141  # as of a program that the signal ends
+        if debug:
+            traceback.print_exc()
+        if isinstance(error, InputError):
+            said, status = str(error), error.exit_status
+        elif isinstance(error, OSError):  # a full disk, a folder that is not ours
+            said, status = reason_of(error), 1
+        elif isinstance(error, MemoryError):
+            said, status = "out of memory; end other programs, or give it less", 1
+        else:
+            said, status = when_stopped, 130
     print(f"{program}: {said}", file=sys.stderr)
     return status
 
@@ -51,6 +66,19 @@ def _leave_out_pillows_remarks() -> None:
     """It is we who say whether a photo can be read. What -W asks for is shown."""
     warnings.filterwarnings("ignore", module=r"PIL\.", append=True)
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def _nobody_reads() -> bool:
+    """Whether it is the standard output that broke, as by `| head`; it is shut then."""
+    try:
+        output = select.poll()
+        output.register(sys.stdout.fileno(), 0)
+        broken = any(event & select.POLLERR for _, event in output.poll(0))
+    except (AttributeError, OSError):  # no such call on Windows; no file, in a notebook
+        return False
+    if broken:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return broken
 
 
 def reason_of(error: OSError) -> str:

@@ -19,6 +19,7 @@ from cl_facenet.data.pipeline import eval_batches
 from cl_facenet.data.records import Records
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data
+from cl_facenet.devices import start_jax
 from cl_facenet.embedder import BATCH_SIZE
 from cl_facenet.evaluation.calibration import calibrate_people
 from cl_facenet.evaluation.classification import Classification, classify
@@ -64,7 +65,8 @@ def evaluate(
       InputError: no checkpoint, or data that cannot be used.
       UsageError: the config is not valid, or the workdir is another config's.
     """
-    workdir = local_path(workdir)
+    start_jax()
+    workdir = local_path(workdir, "workdir")
     keep_programs()
     if config is None:
         config = read_run_config(workdir)

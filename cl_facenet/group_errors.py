@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cl_facenet.data.group_table import GroupTable, Membership, members
+from cl_facenet.data.names import by_name
 from cl_facenet.data.pairs import MAX_PAIRS
 from cl_facenet.data.records import Records
 from cl_facenet.errors import InputError
@@ -64,7 +65,8 @@ def gather(
     labels = records.labels[rows]
     names = records.people if table.of == "person" else records.names()
     whose = [names[place] for place in (labels if table.of == "person" else rows)]
-    unknown = set(table.rows) - set(whose)
+    find = by_name(table.rows)
+    unknown = set(table.rows) - {find(name) for name in set(whose)}
     if len(unknown) == len(table.rows):
         raise InputError(
             f"{table.name}: none of its {len(table.rows):,} rows is of a {table.of} "

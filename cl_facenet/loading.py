@@ -11,6 +11,7 @@ import jax
 from cl_facenet import shipped
 from cl_facenet.compiling import keep_programs
 from cl_facenet.data.preprocessing import Preprocessing, described
+from cl_facenet.devices import start_jax
 from cl_facenet.embedder import Embedder, Variables
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.evaluation.calibration import Calibration
@@ -32,6 +33,7 @@ def load(path: str | os.PathLike[str]) -> Embedder:
       InputError: it is none of these, what is in it cannot be read, or this process
         was forked from one that ran JAX.
     """
+    start_jax()
     keep_programs()
     path = shipped.find(path)
     if is_model_folder(path):

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
 from cl_facenet.config_history import name_today
+from cl_facenet.devices import import_jax, start_jax
 from cl_facenet.errors import UsageError, exit_status_of, printable
 from cl_facenet.huge_pages import restart_with_huge_pages
+from cl_facenet.logs import without_what_is_raised
 from cl_facenet.paths import local_path
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -33,6 +35,9 @@ _PROCESS_ID = flags.DEFINE_integer(
 _CLUSTER = flags.DEFINE_bool(
     "cluster", False, "Train in all processes of this TPU slice, Slurm or MPI job"
 )
+_DEBUG = flags.DEFINE_bool(
+    "debug", False, "Show the traceback of an error before the line that it is"
+)
 _MODE = flags.DEFINE_enum(
     "mode", "train", ["train", "evaluate", "summary"], "What to do"
 )
@@ -40,12 +45,13 @@ _MODE = flags.DEFINE_enum(
 
 def main(argv: Sequence[str]) -> int:
     """Runs one mode; what the user can mend is one line and an exit status."""
-    # Orbax logs, with its whole traceback, what it also raises.
-    logging.set_verbosity(logging.FATAL)
+    without_what_is_raised()
     return exit_status_of(
         "cl_facenet",
         lambda: _run(argv),
         when_stopped="stopped; the same command goes on",
+        # As it was typed: flags that cannot be parsed are errors, too.
+        debug=any(re.fullmatch("--?debug(=(true|1))?", word) for word in argv),
     )
 
 
@@ -64,6 +70,8 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
         if config is not None:
             config.lock()  # raises if the file could not be loaded
     except Exception as error:  # a config file is code: it may raise anything
+        if "Traceback" in str(error) or not isinstance(error, flags.Error):
+            import_jax()  # which config files import: if it cannot be, that is why
         raise UsageError(_complaint(error, argv)) from error
     if unparsed:
         raise UsageError(f"{unparsed[0]} is not a flag: see --help")
@@ -97,7 +105,7 @@ def _complaint(error: Exception, argv: Sequence[str]) -> str:
 
 def _workdir(config: ConfigDict) -> Path:
     if _WORKDIR.value:
-        return Path(_WORKDIR.value).expanduser()
+        return local_path(_WORKDIR.value, "--workdir")
     name = Path(config_flags.get_config_filename(flags.FLAGS["config"])).stem
     path, data = config.data.path, config.data.name
     if path:  # not Path.resolve(), which raises where links lead in circles
@@ -136,6 +144,7 @@ def _summary(config: ConfigDict) -> None:
     from cl_facenet.dataset import build_data
     from cl_facenet.summary import summarize
 
+    start_jax()
     num_classes = config.data.num_classes
     if num_classes is None:
         num_classes = build_data(config)[1].num_classes
@@ -149,6 +158,8 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from cl_facenet.evaluation.roc import in_words
 
     title = escape(printable(f"{workdir} at step {results['step']}"))
     table = Table("", "result", title=title)
@@ -172,14 +183,16 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
             value = f"{verification[key]:.4f} ({low:.4f} to {high:.4f})"
             table.add_row(name, value)
         for rate, share in verification["tar_at_far"].items():
-            table.add_row(f"true accepts at false accepts {rate}", f"{share:.4f}")
+            value = in_words(share, float(rate), "pairs of different people")
+            table.add_row(f"true accepts at false accepts {rate}", value)
         table.add_section()
     if identification:
         enrolled = identification["num_people"]
         table.add_row(f"[bold]{enrolled} people never trained on, one photo enrolled")
         table.add_row("found first", f"{identification['rank_1']:.4f}")
         for rate, share in identification["dir_at_far"].items():
-            table.add_row(f"found, at false alarms {rate}", f"{share:.4f}")
+            value = in_words(share, float(rate), "photos of strangers")
+            table.add_row(f"found, at false alarms {rate}", value)
     Console().print(table)
     print(printable(f"report: {workdir / 'report' / 'index.html'}"))
 

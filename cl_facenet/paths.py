@@ -11,8 +11,11 @@ from cl_facenet.errors import UsageError
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 
 
-def local_path(path: str | os.PathLike[str]) -> Path:
+def local_path(path: str | os.PathLike[str], name: str = "") -> Path:
     """The path on this machine's file system, with `~` expanded.
+
+    Args:
+      name: of the flag, key or variable that it was given by, for errors.
 
     Raises:
       UsageError: it is a URL, such as gs://bucket/run; `pathlib` would make a local
@@ -21,7 +24,7 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if scheme := _SCHEME.match(text):
         raise UsageError(
-            f"{text}: {scheme[1]}:// paths are not supported; give a path on this "
-            "machine"
+            f"{name and f'{name}='}{text}: {scheme[1]}:// paths are not supported; "
+            "give a path on this machine"
         )
     return Path(text).expanduser()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from cl_facenet.arguments import OneLineParser, path
 from cl_facenet.data import lfw
 from cl_facenet.data.archive import fingerprint, unpacked
 from cl_facenet.data.folder import folder_source, read_prepared_as
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
         "cl_facenet",
         lambda: arguments.run(arguments),
         when_stopped="stopped; the same command goes on",
+        debug=arguments.debug,
     )
 
 
@@ -213,7 +215,7 @@ def _tell(directory: Path, data: str, started: float) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m cl_facenet.prepare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -224,32 +226,32 @@ def _parser() -> argparse.ArgumentParser:
     faces.set_defaults(run=_run_lfw)
     faces.add_argument(
         "--source",
-        type=Path,
+        type=path,
         help="archive (lfw.tgz, lfw-funneled.tgz, lfw-deepfunneled.tgz), a folder with "
         "one in it, or the unpacked folder (default: downloads lfw.tgz)",
     )
     faces.add_argument(
         "--protocol",
-        type=Path,
+        type=path,
         help="folder of the six protocol files, pairs.txt and so on (default: beside "
         "the source, or downloaded)",
     )
     faces.add_argument(
         "--cache-dir",
-        type=Path,
-        default=default_cache_dir(),
-        help="data.cache_dir of the training (default: %(default)s)",
+        type=path,
+        help="data.cache_dir of the training (default: ~/.cache/cl_facenet, or where "
+        "XDG_CACHE_HOME says)",
     )
 
     folder = kinds.add_parser("folder", help="any folder or archive of people")
     folder.set_defaults(run=_run_folder)
     folder.add_argument(
         "--source",
-        type=Path,
+        type=path,
         required=True,
         help="folder, tar or zip; one sub-folder a person",
     )
-    folder.add_argument("--out", type=Path, required=True, help="folder to be made")
+    folder.add_argument("--out", type=path, required=True, help="folder to be made")
     folder.add_argument(
         "--skip-unreadable", action="store_true", help="leave such photos out"
     )
@@ -266,22 +268,25 @@ def _parser() -> argparse.ArgumentParser:
             type=int,
             help="pixels a side (default: 112 for dlib5, else 96)",
         )
+        kind.add_argument(
+            "--debug", action="store_true", help="show the traceback of an error"
+        )
     return parser
 
 
 def _run_lfw(arguments: argparse.Namespace) -> None:
     prepare_lfw(
-        arguments.source and arguments.source.expanduser(),
-        arguments.protocol and arguments.protocol.expanduser(),
-        arguments.cache_dir.expanduser(),
+        arguments.source,
+        arguments.protocol,
+        arguments.cache_dir or default_cache_dir(),
         Preprocessing.of(arguments.align, arguments.image_size),
     )
 
 
 def _run_folder(arguments: argparse.Namespace) -> None:
     prepare_folder(
-        arguments.source.expanduser(),
-        arguments.out.expanduser(),
+        arguments.source,
+        arguments.out,
         Preprocessing.of(arguments.align, arguments.image_size),
         skip_unreadable=arguments.skip_unreadable,
     )

@@ -28,6 +28,7 @@ from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
 from cl_facenet.data.walk import say_some
 from cl_facenet.dataset import build_data, check_data, data_identity
+from cl_facenet.devices import check_single_precision, start_jax
 from cl_facenet.errors import printable
 from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
@@ -111,9 +112,12 @@ def train(
     Raises:
       InputError: unusable data, a workdir that cannot be or that another training is
         in, or a loss that is not finite.
-      UsageError: the config is not valid, or the workdir is another config's.
+      UsageError: the config is not valid, or the workdir is another config's; or JAX
+        does not start, or in 64 bits.
     """
-    config, workdir = completed(config), local_path(workdir)
+    start_jax()
+    check_single_precision()
+    config, workdir = completed(config), local_path(workdir, "workdir")
     keep_programs()
     with ExitStack() as alone:
         is_new = not of_first(workdirs.is_run(workdir))

@@ -14,11 +14,13 @@ import jax.numpy as jnp
 
 from cl_facenet import shipped
 from cl_facenet.checkpoint import read_data, restore_variables
+from cl_facenet.data.pairs import seen
 from cl_facenet.data.preprocessing import check_same
 from cl_facenet.errors import InputError, UsageError
 from cl_facenet.interop.weights import read_weights
 from cl_facenet.model_folder import is_model_folder, read_model
 from cl_facenet.params import HEAD, Merged, drop_head, leaves, merge
+from cl_facenet.processes import say
 from cl_facenet.state import TrainState
 from cl_facenet.workdir import is_run, read_config, read_people
 
@@ -53,7 +55,7 @@ def warm_start(
         otherwise than those it was trained on; or it was trained on the unseen.
       UsageError: it is another model.
     """
-    name, source = str(init_from), shipped.find(os.path.expanduser(init_from))
+    name, source = str(init_from), shipped.find(init_from)
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     body = variables | {"params": drop_head(state.params)}
     if is_run(source):
@@ -63,9 +65,8 @@ def warm_start(
         )
         _check_model(name, config["model"], model)
         check_same(data["preprocessing"], trained_on["preprocessing"])
-        # Only of the very same photos do equal names say that it is the same people.
-        if data["fingerprint"] == trained_on["fingerprint"]:
-            _check_unseen(name, read_people(source), unseen)
+        same_photos = data["fingerprint"] == trained_on["fingerprint"]
+        _check_unseen(name, read_people(source), unseen, same_photos=same_photos)
         given, step = restore_variables(
             source / "checkpoints", body, config, together=True
         )
@@ -74,8 +75,9 @@ def warm_start(
         saved = read_model(source)
         _check_model(name, dataclasses.asdict(saved.card.architecture), model)
         check_same(data["preprocessing"], saved.preprocessing)
-        if data["source"] == saved.card.trained_on.data:
-            _check_unseen(name, saved.card.trained_on.people, unseen)
+        there = saved.card.trained_on
+        same_photos = data["source"] == there.data
+        _check_unseen(name, there.people, unseen, same_photos=same_photos)
         given, origin = saved.variables, name
     else:
         given, origin = read_weights(source, body), name
@@ -104,11 +106,25 @@ def _check_model(name: str, there: Mapping[str, Any], here: Mapping[str, Any]) -
 
 
 def _check_unseen(
-    name: str, trained_on: Collection[str], unseen: Collection[str]
+    name: str,
+    trained_on: Collection[str],
+    unseen: Collection[str],
+    *,
+    same_photos: bool,
 ) -> None:
-    """Refuses one that knows whom it is to be verified on."""
-    known = sorted(set(trained_on) & set(unseen))
-    if known:
+    """Refuses one that knows whom it is to be verified on.
+
+    Only of the same photos do equal names say that it is the same people; of others
+    it is said.
+    """
+    known = seen(unseen, trained_on)
+    if known and not same_photos:
+        say(
+            f"init_from={name} was trained on other photos, of {len(known)} people "
+            f"with names of those who are kept for verification here, such as "
+            f"{known[0]}: if they are the same people, its result would say nothing"
+        )
+    elif known:
         raise InputError(
             f"init_from={name} was trained on {len(known)} of the people who are "
             f"kept for verification here, such as {known[0]}: split them in the same "

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,29 @@ def test_people_trained_on_are_named(made, protocol):
         score(made, protocol, "sets_6_to_10")
 
 
+def photo(person, number):
+    return f"{person}/{person}_{number:04}.jpg"
+
+
+def all_pairs_of(*people):
+    """A list of all pairs of three photos each."""
+    photos = [(person, number) for person in people for number in (1, 2, 3)]
+    return [
+        f"{photo(*a)}\t{photo(*b)}\t{'same' if a[0] == b[0] else 'different'}"
+        for a, b in combinations(photos, 2)
+    ]
+
+
+def write_pairs(path, rows):
+    path.write_text("".join(f"{row}\n" for row in rows))
+    return f"pairs:{path}"
+
+
 def test_pairs_of_ones_own(made, tmp_path):
-    rows = ["Ann_5/Ann_5_0001.jpg\tAnn_5/Ann_5_0002.jpg\tsame"] * 10
-    rows += ["Ann_5/Ann_5_0001.jpg\tBob_6/Bob_6_0001.jpg\tdifferent"] * 10
-    (tmp_path / "mine.txt").write_text("\n".join(rows))
-    protocol = f"pairs:{tmp_path / 'mine.txt'}"
+    protocol = write_pairs(tmp_path / "mine.txt", all_pairs_of("Ann_5", "Bob_6"))
     results = score(made, protocol, "sets_1_to_5")
-    assert (results["num_pairs"], results["num_people"]) == (20, 2)
+    assert (results["num_pairs"], results["num_people"]) == (15, 2)
+    assert results["tar_at_far"] == {"0.01": None, "0.001": None}
     prepared = str(made / "cache/lfw-none-32px")
     assert score(made, protocol, "sets_1_to_5", photos=prepared) == results
     with pytest.raises(InputError, match="were trained on, Ann_5, Bob_6"):
@@ -91,10 +108,46 @@ def test_pairs_of_ones_own(made, tmp_path):
 
 
 def test_a_photo_that_is_not_there_is_named(made, tmp_path):
-    rows = ["Ann_5/Ann_5_0001.jpg\tAnn_5/Ann_5_0009.jpg\tsame"] * 10
-    (tmp_path / "mine.txt").write_text("\n".join(rows))
+    rows = all_pairs_of("Ann_5", "Bob_6")
+    rows += [f"{photo('Ann_5', 1)}\t{photo('Ann_5', 9)}\tsame"]
+    protocol = write_pairs(tmp_path / "mine.txt", rows)
     with pytest.raises(InputError, match=r"Ann_5_0009\.jpg: pairs are not skipped"):
-        score(made, f"pairs:{tmp_path / 'mine.txt'}", "sets_1_to_5")
+        score(made, protocol, "sets_1_to_5")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (
+            ("Ann_5", 1, "Ann_6", 1, "same"),
+            "line 16: Ann_5 and Ann_6 are called the same person: they are two",
+        ),
+        (
+            ("Ann_6", 1, "Ann_6", 2, "different"),
+            "line 16: two photos of Ann_6 are called different people: they are one",
+        ),
+        (("Ann_6", 1, "Ann_6", 1, "same"), "line 16: .* beside itself tells nothing"),
+        (("Ann_5", 2, "Ann_5", 1, "same"), "line 16: .* are in line 1 already: keep"),
+        (
+            ("Ann_5", 1, "Ann_5", 2, "different"),
+            "line 16: .* are in line 1 already, with another answer",
+        ),
+    ],
+)
+def test_a_worthless_pair_is_named_by_its_line(made, tmp_path, row, says):
+    a, i, b, j, answer = row
+    rows = all_pairs_of("Ann_5", "Bob_6")
+    rows += [f"{photo(a, i)}\t{photo(b, j)}\t{answer}"]
+    protocol = write_pairs(tmp_path / "mine.txt", rows)
+    with pytest.raises(InputError, match=says):
+        score(made, protocol, "sets_1_to_5")
+
+
+def test_too_few_pairs_name_no_key_of_a_training(made, tmp_path):
+    protocol = write_pairs(tmp_path / "mine.txt", all_pairs_of("Ann_5")[:3])
+    with pytest.raises(InputError, match="3 pairs, under 10") as error:
+        score(made, protocol, "sets_1_to_5")
+    assert "data." not in str(error.value)
 
 
 def test_photos_prepared_in_another_way_are_refused(made, tmp_path):
@@ -102,15 +155,19 @@ def test_photos_prepared_in_another_way_are_refused(made, tmp_path):
     shutil.copytree(made / "cache/lfw-none-32px", other)
     about = other / "metadata.json"
     about.write_text(about.read_text().replace('"none"', '"dlib"'))
-    rows = ["Ann_5/Ann_5_0001.jpg\tAnn_5/Ann_5_0002.jpg\tsame"] * 10
-    (tmp_path / "mine.txt").write_text("\n".join(rows))
+    protocol = write_pairs(tmp_path / "mine.txt", all_pairs_of("Ann_5", "Bob_6"))
     with pytest.raises(InputError, match=r"align dlib.* trained on .* align none"):
-        score(made, f"pairs:{tmp_path / 'mine.txt'}", "sets_1_to_5", photos=str(other))
+        score(made, protocol, "sets_1_to_5", photos=str(other))
 
 
 def test_what_cannot_be_scored_is_said(made, tmp_path):
     with pytest.raises(UsageError, match="choose lfw_view1, lfw_view2 or pairs:FILE"):
         score(made, "lfw_view3", "sets_1_to_5")
+    # Before anything is opened.
+    with pytest.raises(UsageError, match=r"--protocol is 'view1': choose"):
+        benchmark(["nowhere"], "view1", "lfw", str(tmp_path / "no cache"))
+    with pytest.raises(UsageError, match="--photos=mine is for --protocol=pairs:FILE"):
+        score(made, "lfw_view1", "sets_1_to_5", photos="mine")
     with pytest.raises(InputError, match=r"none\.txt: No such file"):
         score(made, f"pairs:{tmp_path / 'none.txt'}", "sets_1_to_5")
     with pytest.raises(InputError, match="is neither the directory of a run"):
@@ -124,7 +181,10 @@ def test_at_the_shell(made, capsys):
     results = json.loads(capsys.readouterr().out)
     assert results["num_pairs"] == 20
     assert cli.main(arguments) == 0
-    assert "accuracy" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "accuracy" in said
+    few = "true accepts at false accepts 0.01: n/a (under 1,000 pairs of different"
+    assert few in said
     arguments[1] = str(Path("nowhere"))
     assert cli.main(arguments) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -27,8 +27,9 @@ LAYERS = (
     ("center_rules", "optimizers", "losses", "evaluation", "data", "interop"),
     ("centers", "models", "collapse"),
     ("params", "compiling", "prng", "processes", "whole_files"),
-    ("paths", "plain_paths", "lock", "config_history", "forks"),
-    ("errors", "user_cache", "huge_pages", "preemption", "page"),
+    ("arguments", "user_cache"),
+    ("paths", "devices", "plain_paths", "lock", "config_history", "forks"),
+    ("errors", "logs", "huge_pages", "preemption", "page"),
 )
 
 

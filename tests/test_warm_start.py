@@ -216,8 +216,8 @@ def test_photos_prepared_otherwise_are_refused(first, saved, config):
             warm_start(state, source, **about)
 
 
-def test_a_run_that_knows_the_unseen_is_refused(first, config):
-    """The same photos split by another seed; of other photos, names say nothing."""
+def test_a_run_that_knows_the_unseen_is_refused(first, config, capsys):
+    """The same photos split by another seed; of other photos it is said."""
     config.data.synthetic.num_people = 6
     state, about = fresh(config)
     warm_start(state, first, **about)
@@ -225,8 +225,14 @@ def test_a_run_that_knows_the_unseen_is_refused(first, config):
     about["unseen"] = [*about["unseen"], trained_on[1]]
     with pytest.raises(InputError, match=f"1 of the people .*such as {trained_on[1]}:"):
         warm_start(state, first, **about)
+    about["unseen"][-1] = f" {trained_on[1].upper()} "
+    with pytest.raises(InputError, match="1 of the people"):
+        warm_start(state, first, **about)
+    capsys.readouterr()
     about["data"] = about["data"] | {"fingerprint": "other photos"}
     warm_start(state, first, **about)
+    said = capsys.readouterr().err
+    assert "was trained on other photos, of 1 people with names of those" in said
 
 
 def test_a_saved_embedder_that_knows_the_unseen_is_refused(first, saved, config):

@@ -2,8 +2,8 @@
 
 import argparse
 import json
-from pathlib import Path
 
+from cl_facenet.arguments import path
 from cl_facenet.commands.options import (
     add_skip_unreadable,
     number_left_out,
@@ -18,9 +18,9 @@ _EXAMPLE = "cl-facenet align photos --out=aligned"
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = _EXAMPLE
-    parser.add_argument("source", type=Path, help="folder of photos, with sub-folders")
+    parser.add_argument("source", type=path, help="folder of photos, with sub-folders")
     add_former_output(parser)
-    parser.add_argument("--out", metavar="FOLDER", help="folder to be made")
+    parser.add_argument("--out", type=path, metavar="FOLDER", help="folder to be made")
     parser.add_argument(
         "--align",
         choices=("dlib", "dlib5", "dlib5_head", "none"),

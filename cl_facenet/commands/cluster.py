@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cl_facenet.arguments import path
 from cl_facenet.commands.options import (
     add_model,
     add_on_missing_face,
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet cluster photos --out=who.html"
-    parser.add_argument("folder", type=Path, help="photos, in sub-folders or not")
+    parser.add_argument("folder", type=path, help="photos, in sub-folders or not")
     add_model(parser)
     parser.add_argument(
         "--out",
+        type=path,
         default="clusters.html",
         metavar="FILE",
         help="page with the photos of each cluster (default: clusters.html)",

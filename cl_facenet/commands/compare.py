@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.arguments import path, path_as_typed
 from cl_facenet.commands.options import (
     add_false_accept_rate,
     add_model,
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet compare a.jpg b.jpg"
-    parser.add_argument("photos", nargs=2, metavar="PHOTO", help="with one face each")
+    parser.add_argument(
+        "photos",
+        nargs=2,
+        type=path_as_typed,
+        metavar="PHOTO",
+        help="with one face each",
+    )
     add_model(parser)
     add_false_accept_rate(parser)
     add_on_missing_face(parser)
     parser.add_argument(
         "--picture",
+        type=path,
         metavar="FILE.png",
         help="draws the two faces, as the network saw them, and the verdict",
     )

@@ -4,9 +4,9 @@ import argparse
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.arguments import path
 from cl_facenet.commands.options import (
     add_model,
     add_on_missing_face,
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet embed photos --out=embeddings.npz"
-    parser.add_argument("folder", type=Path, help="photos, in sub-folders or not")
+    parser.add_argument("folder", type=path, help="photos, in sub-folders or not")
     add_model(parser)
     parser.add_argument(
         "--out",
+        type=path,
         required=True,
         metavar="FILE",
         help=".npz: arrays names [N] and embeddings float32 [N, D], and as JSON about, "

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from cl_facenet.arguments import pairs_or_protocol, path_as_typed
 from cl_facenet.commands.group_lines import group_lines
 from cl_facenet.errors import UsageError
 
@@ -13,25 +14,32 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models",
         nargs="+",
+        type=path_as_typed,
         metavar="MODEL",
         help="a run's directory or a saved embedder; two that were trained on halves, "
         "for lfw_view2",
     )
     parser.add_argument(
         "--protocol",
+        type=pairs_or_protocol,
         required=True,
         help="lfw_view1, lfw_view2, or pairs:FILE in the format of LFW's pairs.txt",
     )
     parser.add_argument(
         "--photos",
+        type=path_as_typed,
         default="lfw",
         help="prepared photos that pairs:FILE names (default: lfw as it was prepared)",
     )
     parser.add_argument(
-        "--cache-dir", default="", help="where prepare lfw was told to put it"
+        "--cache-dir",
+        type=path_as_typed,
+        default="",
+        help="where prepare lfw was told to put it",
     )
     parser.add_argument(
         "--groups",
+        type=path_as_typed,
         default="",
         metavar="CSV",
         help="errors by groups, too, with intervals: a file whose first line is like "
@@ -49,6 +57,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Scores, and prints the scores."""
     from cl_facenet.benchmark import benchmark
+    from cl_facenet.evaluation.roc import in_words
 
     if arguments.false_accept_rate is not None and not arguments.groups:
         raise UsageError("--false-accept-rate is for --groups: give both, or neither")
@@ -72,7 +81,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"standard error {results['accuracy_standard_error']:.4f}")
     print(f"AUC {results['auc']:.4f}, equal error rate {results['eer']:.4f}")
     for rate, share in results["tar_at_far"].items():
-        print(f"true accepts at false accepts {rate}: {share:.4f}")
+        value = in_words(share, float(rate), "pairs of different people")
+        print(f"true accepts at false accepts {rate}: {value}")
     if "groups" in results:
         print()
         print(*group_lines(results["groups"]), sep="\n")

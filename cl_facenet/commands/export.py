@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.arguments import path, path_as_typed
 from cl_facenet.commands.outputs import (
     add_force,
     add_former_output,
@@ -23,11 +24,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = _EXAMPLE
     parser.add_argument(
-        "model", metavar="MODEL", help="a run's directory or a saved embedder"
+        "model",
+        type=path_as_typed,
+        metavar="MODEL",
+        help="a run's directory or a saved embedder",
     )
     add_former_output(parser)
     parser.add_argument(
         "--out",
+        type=path,
         metavar="OUT",
         help="file to be written, as faces.onnx; for other formats a folder to be made",
     )

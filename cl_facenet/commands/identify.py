@@ -3,9 +3,9 @@
 import argparse
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.arguments import path, path_as_typed
 from cl_facenet.commands.options import (
     add_false_accept_rate,
     add_model,
@@ -31,11 +31,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Describes the arguments of `run`."""
     parser.epilog = "cl-facenet identify who.jpg --gallery=people"
     parser.add_argument(
-        "photos", nargs="+", metavar="PHOTO", help="with one face each, to be named"
+        "photos",
+        nargs="+",
+        type=path_as_typed,
+        metavar="PHOTO",
+        help="with one face each, to be named",
     )
     parser.add_argument(
         "--gallery",
-        type=Path,
+        type=path,
         required=True,
         metavar="FOLDER",
         help="photos of known people: a sub-folder a person, or photos named by them",

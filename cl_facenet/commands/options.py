@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cl_facenet.arguments import path_as_typed
 from cl_facenet.errors import InputError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """--model."""
     parser.add_argument(
         "--model",
+        type=path_as_typed,
         default=SHIPPED,
         help="a run's directory, a saved embedder, or the name of a shipped one "
         f"(default: {SHIPPED})",

@@ -76,5 +76,5 @@ def _is_read(path: Path, source: Path) -> bool:
 
     files = [source]
     if os.path.isdir(source):
-        files = [source / photo.name for photo in photos_below(source)]
+        files = [source / photo.name for photo in photos_below(source).photos]
     return any(os.path.exists(file) and os.path.samefile(file, path) for file in files)

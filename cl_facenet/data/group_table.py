@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cl_facenet.data.names import by_name, canonical
 from cl_facenet.data.walk import natural_order
 from cl_facenet.errors import InputError
 
@@ -78,7 +79,9 @@ def read_group_table(path: Path) -> GroupTable:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [
-            (reader.line_num, [cell.strip() for cell in row]) for row in reader if row
+            (reader.line_num, [cell.strip() for cell in row])
+            for row in reader
+            if any(cell.strip() for cell in row)
         ]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}") from error
@@ -86,7 +89,7 @@ def read_group_table(path: Path) -> GroupTable:
     _check_header(path, header)
     if len(lines) == 1:
         raise InputError(f"{path}: no {header[0]} in it, only the names of the columns")
-    found: dict[str, int] = {}
+    found: dict[str, int] = {}  # lines by canonical names
     for number, row in lines[1:]:
         if len(row) != len(header):
             raise InputError(
@@ -95,11 +98,11 @@ def read_group_table(path: Path) -> GroupTable:
             )
         if not row[0]:
             raise InputError(f"{path}, line {number}: whose? The first cell is empty")
-        if row[0] in found:
+        first = found.setdefault(canonical(row[0]), number)
+        if first != number:
             raise InputError(
-                f"{path}, line {number}: {row[0]} is in line {found[row[0]]} already"
+                f"{path}, line {number}: {row[0]} is in line {first} already"
             )
-        found[row[0]] = number
     groupings = {
         column: {row[0]: row[place] for _, row in lines[1:]}
         for place, column in enumerate(header)
@@ -115,7 +118,9 @@ def members(cells: dict[str, str], whose: Sequence[str]) -> Membership:
     Args:
       whose: the person or photo [N] that the cells of each photo are found by.
     """
-    values = [cells.get(name) for name in whose]
+    find = by_name(cells)
+    rows = {name: find(name) for name in set(whose)}
+    values = [cells.get(rows[name] or name) for name in whose]
     names = sorted({value for value in values if value}, key=natural_order)
     places = {name: place for place, name in enumerate(names)}
     codes = np.array([places.get(value or "", -1) for value in values], np.int64)

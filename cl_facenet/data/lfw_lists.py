@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cl_facenet.data.names import canonical
 from cl_facenet.errors import InputError
 
 _INCOMPLETE = "it is incomplete or was changed"
@@ -19,11 +20,13 @@ class PairList:
         photos: names of both photos of each pair.
         same: whether they are of one person, bool [P].
         folds: int [P], from 0; all 0 where the file has no folds.
+        lines: of the file, from 1, where each pair is, int [P].
     """
 
     photos: list[tuple[str, str]]
     same: np.ndarray
     folds: np.ndarray
+    lines: np.ndarray
 
 
 def read_pairs(text: str, name: str = "pairs.txt") -> PairList:
@@ -39,15 +42,19 @@ def read_pairs(text: str, name: str = "pairs.txt") -> PairList:
         name: of the file, for errors.
 
     Raises:
-        InputError: a malformed line, with its number, or not as many as announced.
+        InputError: a malformed line, a photo beside itself or a pair that is there
+            already, with the line's number; or not as many as announced.
     """
     lines = list(_lines(text))
     match lines:
         case [(_, [count]), *rest] if _is_number(count):
-            return _read_lfw_pairs(rest, 1, int(count), name)
+            pairs = _read_lfw_pairs(rest, 1, int(count), name)
         case [(_, [folds, count]), *rest] if _is_number(folds) and _is_number(count):
-            return _read_lfw_pairs(rest, int(folds), int(count), name)
-    return _read_plain_pairs(lines, name)
+            pairs = _read_lfw_pairs(rest, int(folds), int(count), name)
+        case _:
+            pairs = _read_plain_pairs(lines, name)
+    _check_worth(pairs, name)
+    return pairs
 
 
 def read_people(text: str, name: str = "people.txt") -> list[dict[str, int]]:
@@ -66,14 +73,16 @@ def read_people(text: str, name: str = "people.txt") -> list[dict[str, int]]:
     in_sets = len(lines) > 1 and len(lines[1][1]) == 1
     announced: list[int] = []
     sets: list[dict[str, int]] = []
+    seen: set[str] = set()
     for number, fields in lines[1:] if in_sets else lines:
         match fields:
             case [count] if _is_number(count):
                 announced.append(int(count))
                 sets.append({})
             case [person, count] if sets and _is_number(count):
-                if any(person in others for others in sets):
+                if canonical(person) in seen:
                     raise InputError(f"{name}, line {number}: {person} is there twice")
+                seen.add(canonical(person))
                 sets[-1][person] = int(count)
             case _:
                 raise _malformed(name, number, "PERSON, PHOTOS")
@@ -101,11 +110,17 @@ def _read_lfw_pairs(
             case [person, i, j] if are_same and _is_number(i) and _is_number(j):
                 photos.append((_photo(person, i), _photo(person, j)))
             case [a, i, b, j] if not are_same and _is_number(i) and _is_number(j):
+                if canonical(a) == canonical(b):
+                    raise InputError(
+                        f"{name}, line {number}: two photos of {a} among the pairs of "
+                        "different people: take the line out, or mend its names"
+                    )
                 photos.append((_photo(a, i), _photo(b, j)))
             case _:
                 expected = "PERSON, I, J" if are_same else "PERSON, I, PERSON, J"
                 raise _malformed(name, number, expected)
-    return PairList(photos, same, np.repeat(np.arange(num_folds), 2 * count))
+    folds = np.repeat(np.arange(num_folds), 2 * count)
+    return PairList(photos, same, folds, np.array([number for number, _ in lines]))
 
 
 def _read_plain_pairs(lines: list[tuple[int, list[str]]], name: str) -> PairList:
@@ -119,13 +134,46 @@ def _read_plain_pairs(lines: list[tuple[int, list[str]]], name: str) -> PairList
                 raise _malformed(name, number, "PHOTO, PHOTO, same or different")
     if not photos:
         raise InputError(f"{name}: no pairs in it")
-    return PairList(photos, np.array(same), np.zeros(len(same), np.int64))
+    places = np.array([number for number, _ in lines])
+    return PairList(photos, np.array(same), np.zeros(len(same), np.int64), places)
+
+
+def _check_worth(pairs: PairList, name: str) -> None:
+    """Raises InputError for pairs that would make a score better than it is.
+
+    A photo beside itself is always the same person; a pair that is there twice, either
+    way round, may be in the folds of a threshold and in the one it is used on.
+    """
+    earlier: dict[frozenset[str], int] = {}
+    for place, (number, photos) in enumerate(
+        zip(pairs.lines, pairs.photos, strict=True)
+    ):
+        both = frozenset(map(canonical, photos))
+        if len(both) == 1:
+            raise InputError(
+                f"{name}, line {number}: {photos[0]} beside itself tells nothing: take "
+                "the line out"
+            )
+        first = earlier.setdefault(both, place)
+        if first != place:
+            what = (
+                ""
+                if pairs.same[first] == pairs.same[place]
+                else ", with another answer"
+            )
+            raise InputError(
+                f"{name}, line {number}: {' and '.join(photos)} are in line "
+                f"{pairs.lines[first]} already{what}: keep one of the two"
+            )
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields each line's number, from 1, and its fields."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        yield number, line.split("\t")
+    """Yields each line's number, from 1, and its fields.
+
+    Blanks around fields, at the ends of lines and below the last one say nothing.
+    """
+    for number, line in enumerate(text.rstrip().splitlines(), start=1):
+        yield number, [field.strip() for field in line.rstrip().split("\t")]
 
 
 def _photo(person: str, number: str) -> str:

@@ -1,7 +1,11 @@
 """When two names are of one identity."""
 
-import re
 import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection
+
+# By the first letter of their category: punctuation, symbols, separators, controls.
+_CUT = dict.fromkeys("PSZC", " ")
 
 
 def canonical(name: str) -> str:
@@ -20,4 +24,20 @@ def spelling(name: str) -> str:
     folded = unicodedata.normalize(
         "NFKC", unicodedata.normalize("NFKC", name).casefold()
     )
-    return re.sub(r"[\W_]+", " ", folded).strip()
+    kept = [_CUT.get(unicodedata.category(c)[0], c) for c in folded if _is_shown(c)]
+    return " ".join("".join(kept).split()) or folded
+
+
+def _is_shown(character: str) -> bool:
+    """Not what only joins or parts letters, as in Persian and Hindi."""
+    return unicodedata.category(character) != "Cf"
+
+
+def by_name(names: Collection[str]) -> Callable[[str], str | None]:
+    """A function that finds a name of a collection, however it is written.
+
+    It gives the very same one, or the only one with the same canonical form, or None.
+    """
+    exact, forms = set(names), Counter(map(canonical, names))
+    only = {canonical(name): name for name in names if forms[canonical(name)] == 1}
+    return lambda name: name if name in exact else only.get(canonical(name))

@@ -1,11 +1,11 @@
 """Pairs of photos to be called the same person or different, in folds."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from cl_facenet.data.names import by_name, spelling
 from cl_facenet.errors import InputError
 
 NUM_FOLDS = 10
@@ -40,6 +40,11 @@ def all_pairs(labels: np.ndarray, *, seed: int) -> Pairs:
         raise InputError(
             f"verification on all pairs of {len(labels):,} photos would be "
             f"{num_pairs:,}, over {MAX_PAIRS:,}: lower data.verification_share"
+        )
+    if num_pairs < NUM_FOLDS:
+        raise InputError(
+            f"verification on {num_pairs} pairs of photos, under {NUM_FOLDS}: raise "
+            "data.verification_share, or set it to 0"
         )
     rows = np.stack(np.triu_indices(len(labels), k=1), axis=-1)
     left, right = np.asarray(labels)[rows.T]
@@ -96,22 +101,51 @@ def listed_pairs(
     Raises:
         InputError: a photo of the list is not among the names; none is ever left out.
     """
-    places = {name: place for place, name in enumerate(names)}
-    wanted = list(dict.fromkeys(photo for pair in listed for photo in pair))
-    missing = [photo for photo in wanted if photo not in places]
+    places, find = {name: place for place, name in enumerate(names)}, by_name(names)
+    wanted = {photo: find(photo) for pair in listed for photo in pair}
+    missing = [photo for photo, name in wanted.items() if name is None]
     if missing:
         raise InputError(
             f"{protocol}: {len(missing)} of {len(wanted)} photos are not there, "
             f"{_some(missing)}: pairs are not skipped, add the photos"
         )
-    rows = np.array([[places[a], places[b]] for a, b in listed], np.int64)
-    return Pairs(rows.reshape(-1, 2), np.asarray(same), np.asarray(folds), protocol)
+    rows = np.array([[places[wanted[x] or x] for x in pair] for pair in listed])
+    return Pairs(
+        rows.reshape(-1, 2).astype(np.int64),
+        np.asarray(same),
+        np.asarray(folds),
+        protocol,
+    )
+
+
+def check_people(
+    pairs: Pairs, labels: np.ndarray, people: Sequence[str], lines: Sequence[int]
+) -> None:
+    """Refuses a list that calls two people the same, or one different.
+
+    Args:
+        labels: row in `people` of each photo that the pairs are among [N].
+        lines: where each pair is in its file [P].
+
+    Raises:
+        InputError: so it does; it names the line.
+    """
+    left, right = labels[pairs.rows.T]
+    for pair in np.flatnonzero((left == right) != pairs.same)[:1]:
+        a, b = people[left[pair]], people[right[pair]]
+        says = f"{a} and {b} are called the same person: they are two"
+        if a == b:
+            says = f"two photos of {a} are called different people: they are one"
+        raise InputError(
+            f"{pairs.protocol}, line {lines[pair]}: {says} in the prepared photos; "
+            "mend the line"
+        )
 
 
 def seen(tested: Collection[str], trained: Collection[str]) -> list[str]:
-    """Who of the people tested was trained on; names may differ in case and spacing."""
-    trained_on = {_spelling(name) for name in trained}
-    return sorted(name for name in set(tested) if _spelling(name) in trained_on)
+    """Who of the people tested was trained on, however the names are spelt."""
+    trained_on = {spelling(name) for name in trained}
+    return sorted(name for name in set(tested) if spelling(name) in trained_on)
 
 
 def check_unseen(
@@ -126,7 +160,8 @@ def check_unseen(
     if both:
         raise InputError(
             f"{protocol}: {len(both)} of its {len(set(tested))} people were trained "
-            f"on, {_some(both)}: a result on them would say nothing"
+            f"on, {_some(both)}: a result on them would say nothing; test on others, "
+            "or a model that was not"
         )
 
 
@@ -142,18 +177,14 @@ def assign_folds(
     """
     if len(same) < num_folds:
         raise InputError(
-            f"verification on {len(same)} pairs, under {num_folds}: raise "
-            "data.verification_share, or set it to 0"
+            f"verification on {len(same)} pairs, under {num_folds}: raise the number "
+            "of pairs, by more photos or people"
         )
     order = np.random.default_rng(seed).permutation(len(same))
     order = order[np.argsort(same[order], kind="stable")]
     folds = np.empty(len(same), np.int64)
     folds[order] = np.arange(len(same)) % num_folds
     return folds
-
-
-def _spelling(name: str) -> str:
-    return re.sub(r"[\W_]+", " ", name).casefold()
 
 
 def _some(names: Sequence[str]) -> str:

@@ -10,8 +10,9 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cl_facenet.data.image_files import HEIF, RAW, format_of
 from cl_facenet.errors import InputError
+from cl_facenet.paths import local_path
 
-PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
+PhotoLike: TypeAlias = str | bytes | os.PathLike[str] | Image.Image | np.ndarray
 
 # What cameras and the web have, whatever a file's ending says, and HEIF by the extra
 # `heif`. Pillow knows more: of some it starts a program (Ghostscript for EPS) that no
@@ -71,8 +72,8 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     A file's format is told by its content, and damaged EXIF is ignored.
 
     Args:
-        photo: a path, a Pillow image (left as it is), or a uint8 array [H, W],
-            [H, W, 1] or [H, W, 3].
+        photo: a path (also NumPy's text, or bytes), a Pillow image (left as it is), or
+            a uint8 array [H, W], [H, W, 1] or [H, W, 3].
 
     Raises:
         InputError: unreadable, truncated or oversized file, of another format than
@@ -82,13 +83,14 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     """
     if isinstance(photo, Image.Image):
         return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
-    if hasattr(photo, "__array__"):
-        return _from_array(np.asarray(photo))
-    if not isinstance(photo, str | os.PathLike):
+    if not isinstance(photo, str | bytes | os.PathLike):  # NumPy's text is text, too
+        if hasattr(photo, "__array__"):
+            return _from_array(np.asarray(photo))
         kind = type(photo).__name__
         raise InputError(f"a {kind}: give a path, a Pillow image or a uint8 array")
-    name = os.fspath(photo)
+    name = os.fsdecode(photo)
     if not os.path.isfile(name):  # to open a pipe would be to wait for its other end
+        local_path(name)  # says so if it is a URL
         raise InputError(f"{name}: no photo file there; check the path")
     try:
         with _opened(name) as image:

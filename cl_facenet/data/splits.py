@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cl_facenet.data.composites import Composites
+from cl_facenet.data.names import canonical
 from cl_facenet.data.pairs import Pairs, all_pairs, check_unseen
 from cl_facenet.errors import InputError
 
@@ -167,6 +168,7 @@ def _split(
     unseen = [photos[person] for person in kept]
     if set(kept) & set(enough):
         raise AssertionError("a verification person would be trained on")
+    _check_names([people[p] for p in enough], [people[p] for p in kept])
     return Split(
         train_people=[people[person] for person in enough],
         train_indices=_joined(rest),
@@ -178,6 +180,18 @@ def _split(
         unseen_labels=_rows(unseen),
         pairs=None,
     )
+
+
+def _check_names(train: Sequence[str], unseen: Sequence[str]) -> None:
+    """Refuses one name in two spellings on both sides: it may be one identity."""
+    trained = {canonical(name): name for name in train}
+    for name in unseen:
+        if other := trained.get(canonical(name)):
+            raise InputError(
+                f"{name!a} and {other!a} are one name in two spellings, of "
+                "which one would be trained on and one verified on: put their photos "
+                "into one folder, or give two people two names"
+            )
 
 
 def _check_share(key: str, share: float) -> None:

@@ -9,7 +9,7 @@ copies of a person make no pairs with one another.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,17 +40,19 @@ class Intervals:
     accuracy_mean: Interval
     auc: Interval
     eer: Interval
-    tar_at_far: dict[float, Interval]
+    tar_at_far: dict[float, Interval | None]
     num_draws: int
 
     def summary(self) -> dict[str, Any]:
         """The `intervals` object of results.json."""
-        rates = self.tar_at_far.items()
         return {
             "accuracy_mean": list(self.accuracy_mean),
             "auc": list(self.auc),
             "eer": list(self.eer),
-            "tar_at_far": {str(far): list(interval) for far, interval in rates},
+            "tar_at_far": {
+                str(far): interval and list(interval)
+                for far, interval in self.tar_at_far.items()
+            },
             "num_draws": self.num_draws,
         }
 
@@ -149,6 +151,7 @@ def bootstrap(
     same: np.ndarray,
     right: np.ndarray,
     identities: np.ndarray,
+    rates: Sequence[float] = FALSE_ACCEPT_RATES,
     *,
     seed: int,
 ) -> Intervals:
@@ -157,22 +160,26 @@ def bootstrap(
     The thresholds stay what they were, so `right` [P], whether the answer to each pair
     was right, is given; its accuracy is over all pairs of a draw at once. Draws that
     leave no same or no different pair have no ROC and are left out.
+
+    Args:
+      rates: those of FALSE_ACCEPT_RATES that the pairs can tell.
     """
     pairs = tally(distances, same, right, identities)
-    draws = (_measure(table[:, 0]) for table in pairs.draws(seed=seed))
+    draws = (_measure(table[:, 0], rates) for table in pairs.draws(seed=seed))
     measures = np.array([measures for measures in draws if measures])
     low_high = np.percentile(measures, PERCENTILES, axis=0).T
-    accuracy, area, eer, *rates = ((low, high) for low, high in low_high.tolist())
+    accuracy, area, eer, *accepts = ((low, high) for low, high in low_high.tolist())
     return Intervals(
         accuracy_mean=accuracy,
         auc=area,
         eer=eer,
-        tar_at_far=dict(zip(FALSE_ACCEPT_RATES, rates, strict=True)),
+        tar_at_far=dict.fromkeys(FALSE_ACCEPT_RATES)
+        | dict(zip(rates, accepts, strict=True)),
         num_draws=pairs.num_draws,
     )
 
 
-def _measure(table: np.ndarray) -> list[float]:
+def _measure(table: np.ndarray, rates: Sequence[float]) -> list[float]:
     """Accuracy, AUC, EER and each TAR of a table [R, 2, 2] of pairs, or nothing."""
     curve = np.concatenate([np.zeros((1, 2)), table.sum(1).cumsum(0)])
     if not curve[-1].all():
@@ -182,7 +189,7 @@ def _measure(table: np.ndarray) -> list[float]:
         float(table[:, 1].sum() / curve[-1].sum()),
         float(auc(fpr, tpr)),
         equal_error_rate(fpr, tpr),
-        *true_accept_rates(fpr, tpr).values(),
+        *true_accept_rates(fpr, tpr, rates).values(),
     ]
 
 

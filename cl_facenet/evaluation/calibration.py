@@ -2,8 +2,7 @@
 
 A false accept: two people called the same person. At most the share f of the different
 pairs is accepted at the threshold for f, and it is kept only where that share is ten
-pairs or more: a rate seen in k cases is uncertain by some 1/sqrt(k) of itself, here a
-third, and by more where the pairs are of few people.
+pairs or more (`roc.tells`).
 
 For NumPy alone: an embedder has its calibration with it.
 """
@@ -16,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from cl_facenet.errors import InputError
-from cl_facenet.evaluation.roc import greatest_threshold
+from cl_facenet.evaluation.roc import greatest_threshold, tells
 
 FALSE_ACCEPT_RATES = (0.1, 0.01, 0.001, 0.0001, 0.00001, 0.000001)
-MIN_FALSE_ACCEPTS = 10
 MAX_PHOTOS = 4_000  # eight million pairs
 
 
@@ -139,7 +137,7 @@ def calibrate(
     mated, strangers = distances[same], distances[~same]
     thresholds = []
     for rate in FALSE_ACCEPT_RATES:
-        if rate * len(strangers) < MIN_FALSE_ACCEPTS:
+        if not tells(len(strangers), rate):
             continue
         threshold = greatest_threshold(strangers, rate)
         accepted = float(np.mean(mated < threshold))

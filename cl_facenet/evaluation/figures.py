@@ -198,12 +198,13 @@ def _published_style(curve: Curve, number: int) -> dict[str, Any]:
 
 
 def _plot_points(axes: Axes, verification: Verification, leftmost: float) -> None:
-    """The equal error rate and each TAR at its FAR, on the curve."""
+    """The equal error rate and each TAR that is known at its FAR, on the curve."""
     eer = verification.eer
     points = {f"EER {percent(eer)}": (eer, 1 - eer)}
     for far, tar in verification.tar_at_far.items():
-        points[f"TAR {percent(tar)} at FAR {100 * far:g} %"] = far, tar
-    for marker, (label, (far, tar)) in zip("os^", points.items(), strict=True):
+        if tar is not None:
+            points[f"TAR {percent(tar)} at FAR {100 * far:g} %"] = far, tar
+    for marker, (label, (far, tar)) in zip("os^", points.items(), strict=False):
         axes.plot(
             max(far, leftmost),
             tar,

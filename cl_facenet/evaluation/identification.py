@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.metrics import pairwise_distances_chunked
 
 from cl_facenet.errors import InputError
-from cl_facenet.evaluation.roc import greatest_threshold
+from cl_facenet.evaluation.roc import greatest_threshold, tells
 
 WORKING_MEMORY = 256  # MiB of distances at a time
 FALSE_ALARM_RATES = (0.01, 0.1)
@@ -38,7 +38,7 @@ class Identification:
     """Shares of probes, from 0 to 1."""
 
     cmc: np.ndarray  # float64 [num_people], [k - 1]: right person among the k nearest
-    dir_at_far: dict[float, float]
+    dir_at_far: dict[float, float | None]  # None: the unknown are too few to tell
     num_gallery: int  # photos
     num_probes: int  # mated
     num_people: int  # enrolled
@@ -99,7 +99,8 @@ def identify(
     CMC at k: the share of mated probes to which fewer than k other people are as near
     as the right one. DIR at FAR f: the share of mated probes with the right match and
     d < t, for the greatest t that at most the share f of the unknown probes pass with
-    any match. A tie is never a match.
+    any match; None where these are too few to tell (`roc.tells`). A tie is never a
+    match.
 
     Raises:
       InputError: a number is not finite, a part is empty, a mated probe's person is not
@@ -109,12 +110,17 @@ def identify(
     distances, ranks = _find(embeddings, labels, enrolment)
     chunks = _nearest(embeddings, labels, enrolment, enrolment.unknown)
     strangers = np.concatenate([nearest.min(1) for nearest in chunks])
-    thresholds = {far: greatest_threshold(strangers, far) for far in FALSE_ALARM_RATES}
+    thresholds = {
+        far: greatest_threshold(strangers, far)
+        for far in FALSE_ALARM_RATES
+        if tells(len(strangers), far)
+    }
     num_people = len(np.unique(labels[enrolment.gallery]))
     found = np.bincount(ranks, minlength=num_people + 1)[1:]
     return Identification(
         cmc=np.cumsum(found) / len(ranks),
-        dir_at_far={
+        dir_at_far=dict.fromkeys(FALSE_ALARM_RATES)
+        | {
             far: float(np.mean((ranks == 1) & (distances < threshold)))
             for far, threshold in thresholds.items()
         },

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from cl_facenet.errors import InputError
+from cl_facenet.paths import local_path
 
 # Below the diagonal a curve may dip where a few pairs are a rate; a line whose columns
 # are swapped is farther off.
@@ -33,8 +34,9 @@ def read_curves(paths: Iterable[str]) -> list[Curve]:
 
     Raises:
       InputError: as read_curve.
+      UsageError: one is a URL.
     """
-    return [read_curve(Path(path).expanduser()) for path in paths]
+    return [read_curve(local_path(path, "report.published_roc")) for path in paths]
 
 
 def read_curve(path: Path) -> Curve:

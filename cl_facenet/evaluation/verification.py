@@ -12,7 +12,12 @@ from sklearn.metrics import auc, roc_curve
 
 from cl_facenet.errors import InputError
 from cl_facenet.evaluation.bootstrap import Intervals, bootstrap
-from cl_facenet.evaluation.roc import equal_error_rate, true_accept_rates
+from cl_facenet.evaluation.roc import (
+    FALSE_ACCEPT_RATES,
+    equal_error_rate,
+    tells,
+    true_accept_rates,
+)
 
 CHUNK = 16_384  # pairs at a time: some 80 MB for 128 numbers a photo
 
@@ -26,7 +31,7 @@ class Verification:
     accuracy_standard_error: float  # of the mean over folds, as LFW reports it
     auc: float
     eer: float
-    tar_at_far: dict[float, float]
+    tar_at_far: dict[float, float | None]  # None: the pairs are too few to tell
     intervals: Intervals
     threshold: float  # the best one on all pairs
     fpr: np.ndarray  # [R], ascending, a point for each distinct distance
@@ -103,7 +108,8 @@ def fold_thresholds(
             if not others.any():
                 raise InputError(
                     f"model {scorer} scored the pairs of fold {fold} only: a fold's "
-                    "threshold comes from other folds of the same model"
+                    "threshold comes from other folds of the same model, so give "
+                    "models that each may score two or more"
                 )
             thresholds[mine] = best_threshold(distances[others], same[others])
     return thresholds
@@ -126,7 +132,8 @@ def verify(
     those that the same model scored. The rest is pooled over all pairs, the distances
     of two models as they are. AUC: P(d_same < d_different) + P(tie) / 2. EER: x where
     1 - x = TPR(x), linear on the ROC. TAR at FAR f: the greatest TPR of a threshold
-    whose FPR is at most f, not interpolated, so never flattering.
+    whose FPR is at most f, not interpolated, so never flattering; None where the
+    different pairs are too few to tell (`roc.tells`).
 
     Args:
       identities: int [P, 2], the two people of each pair, for the intervals: see
@@ -147,6 +154,8 @@ def verify(
     accuracies = [np.mean(right[folds == fold]) for fold in np.unique(folds)]
     # With every point kept: on a slope, those left out would carry a TAR of their own.
     fpr, tpr, _ = roc_curve(same, -distances, drop_intermediate=False)
+    num_different = int(np.count_nonzero(~same))
+    rates = [far for far in FALSE_ACCEPT_RATES if tells(num_different, far)]
     return Verification(
         accuracy_mean=float(np.mean(accuracies)),
         accuracy_std=float(np.std(accuracies)),
@@ -155,8 +164,9 @@ def verify(
         ),
         auc=float(auc(fpr, tpr)),
         eer=equal_error_rate(fpr, tpr),
-        tar_at_far=true_accept_rates(fpr, tpr),
-        intervals=bootstrap(distances, same, right, identities, seed=seed),
+        tar_at_far=dict.fromkeys(FALSE_ACCEPT_RATES)
+        | true_accept_rates(fpr, tpr, rates),
+        intervals=bootstrap(distances, same, right, identities, rates, seed=seed),
         threshold=best_threshold(distances, same),
         fpr=fpr,
         tpr=tpr,
@@ -175,19 +185,20 @@ def _check(
     if not_finite:
         raise InputError(
             f"{not_finite} of {len(distances)} distances are not finite: the training "
-            "has diverged; lower optimizer.learning_rate or center.weight"
+            "of this model has diverged; train one with a lower "
+            "optimizer.learning_rate or center.weight"
         )
     if not np.any(same):
         raise InputError(
-            "no pair is of the same person: verify on people with two photos or more"
+            "no pair is of the same person: add pairs of people with two photos or more"
         )
     if np.all(same):
-        raise InputError("no pair is of different people: verify on two people or more")
+        raise InputError("no pair is of different people: add pairs of two")
     sizes = np.bincount(folds)
     if len(sizes) < 2 or not sizes.all():
         raise InputError(
-            f"{len(distances)} pairs leave a fold of {len(sizes)} empty: add "
-            "photos or people, or use fewer folds"
+            f"{len(distances)} pairs leave a fold of {len(sizes)} empty: add pairs, by "
+            "more photos or people"
         )
     wrong = np.count_nonzero((identities[:, 0] == identities[:, 1]) != same)
     if wrong:

@@ -3,7 +3,6 @@
 import json
 import os
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from cl_facenet.errors import InputError
 from cl_facenet.export.checking import Embed, check_difference
 from cl_facenet.export.graph import graph_proto
 from cl_facenet.export.tracing import trace
+from cl_facenet.paths import local_path
 from cl_facenet.whole_files import check_ending, check_place, write_whole
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def save_onnx(
       InputError: the difference is above 1e-4, or the file cannot be written there; or
         as `to_onnx`.
     """
-    path = Path(path)
+    path = local_path(path)
     if not os.path.isdir(path):
         check_ending(path, [ENDING])
     check_place(path, overwrite=overwrite)

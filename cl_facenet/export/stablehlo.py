@@ -7,7 +7,6 @@ time, on a CPU, a GPU or a TPU.
 import json
 import os
 from importlib.metadata import version
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,6 +15,7 @@ from jax import export
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError
 from cl_facenet.export.checking import check_difference
+from cl_facenet.paths import local_path
 from cl_facenet.whole_files import check_folder_place, whole_folder, write_whole
 
 PROGRAM, ABOUT = "embedder.stablehlo", "about.json"
@@ -46,7 +46,7 @@ def save_stablehlo(embedder: Embedder, path: str | os.PathLike[str]) -> float:
     Raises:
       InputError: it is above 1e-4, or the folder cannot be written there.
     """
-    path = Path(path)
+    path = local_path(path)
     check_folder_place(path)
     exported = to_stablehlo(embedder)
     content = bytes(exported.serialize())

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from cl_facenet.model_folder import is_model_folder
+from cl_facenet.paths import local_path
 
 _HERE = Path(__file__).parent
 
@@ -14,8 +15,12 @@ def names() -> list[str]:
 
 
 def find(path: str | os.PathLike[str]) -> Path:
-    """`path` as it is, or the folder of the one so called, if nothing else is there."""
-    there = Path(path)
+    """`path` as it is, or the folder of the one so called, if nothing else is there.
+
+    Raises:
+      UsageError: it is a URL.
+    """
+    there = local_path(path)
     return (
         folder_of(str(path)) if str(path) in names() and not there.exists() else there
     )

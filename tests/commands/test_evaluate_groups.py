@@ -192,8 +192,11 @@ def test_view_2_is_measured_inside_of_its_sets_each_by_who_never_saw_it(shell):
 
 
 def test_a_list_of_pairs_is_of_the_people_on_it(shell, made):
-    rows = ["Ann_5/Ann_5_0001.jpg\tAnn_5/Ann_5_0002.jpg\tsame"] * 10
-    rows += ["Ann_5/Ann_5_0001.jpg\tBob_6/Bob_6_0001.jpg\tdifferent"] * 10
+    photos = [(person, number) for person in ("Ann_5", "Bob_6") for number in "123"]
+    rows = [
+        f"{a}/{a}_000{i}.jpg\t{b}/{b}_000{j}.jpg\t{'same' if a == b else 'different'}"
+        for (a, i), (b, j) in combinations(photos, 2)
+    ]
     (made / "mine.txt").write_text("\n".join(rows))
     groups = groups_of(shell(ROWS, "model --protocol=pairs:mine.txt --json"))
     overall = groups["overall"]

@@ -42,6 +42,11 @@ def test_groups_are_those_of_the_photos_asked_for_in_natural_order():
     assert (own.num_empty, own.num_missing) == (1, 1)
 
 
+def test_names_are_found_in_another_spelling():
+    own = members({"Jose\u0301": "1", "Ann": "2"}, ["José", "Ann ", "Jose"])
+    assert own.codes.tolist() == [0, 1, -1]
+
+
 MANY = "".join(f"P{n},{n}\n" for n in range(MAX_GROUPS + 1))
 
 

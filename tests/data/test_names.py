@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cl_facenet.data.names import canonical, spelling
+from cl_facenet.data.names import by_name, canonical, spelling
 
 JOSE_NFC, JOSE_NFD = (unicodedata.normalize(form, "José") for form in ("NFC", "NFD"))
 
@@ -29,6 +29,22 @@ def test_unicode_forms_and_blanks_make_no_other_identity(other):
 )
 def test_guards_see_one_spelling_in_two(a, b):
     assert spelling(a) == spelling(b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("राम", "रीम"), ("🙂", "🙃"), ("...", "___"), ("Anné", "Anne")]
+)
+def test_guards_do_not_take_every_name_for_one(a, b):
+    """Vowels of other scripts are marks; a name may be of symbols alone."""
+    assert spelling(a) != spelling(b)
+
+
+def test_a_name_is_found_however_it_is_written():
+    find = by_name(["José", "Bob  Roe", "Bob Roe"])
+    assert find(JOSE_NFD) == find("José ") == "José"
+    assert find("Bob  Roe") == "Bob  Roe"
+    assert find(" Bob Roe ") is None  # which of the two?
+    assert find("Jose") is None
 
 
 def test_other_letters_are_another_identity():

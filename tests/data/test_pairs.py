@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cl_facenet.data.pairs import (
+    Pairs,
     all_pairs,
     assign_folds,
+    check_people,
     check_unseen,
     drawn_pairs,
     listed_pairs,
@@ -91,6 +93,11 @@ def test_fewer_pairs_than_folds():
         assign_folds(np.ones(9, bool), seed=0)
 
 
+def test_a_training_s_too_few_pairs_name_its_key():
+    with pytest.raises(InputError, match=r"3 pairs .* raise data\.verification_share"):
+        all_pairs(np.array([0, 0, 1]), seed=0)
+
+
 def test_listed_pairs_are_found_by_name():
     pairs = listed()
     assert pairs.rows.tolist() == [[1, 0], [0, 2]]
@@ -110,6 +117,32 @@ def test_nobody_trained_on_is_tested_on():
     many = [f"p{i}" for i in range(10, 18)]
     with pytest.raises(InputError, match="p10, p11, p12, p13, p14 and 3 more"):
         check_unseen(many, many, "ours")
+
+
+def test_listed_photos_are_found_in_another_spelling():
+    names = ["José/1.jpg", "José/2.jpg"]
+    pair = [("Jose\u0301/1.jpg", "José/2.jpg ")]
+    pairs = listed_pairs(pair, SAME[:1], FOLDS[:1], names=names, protocol="ours")
+    assert pairs.rows.tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("tested", ["Jose\u0301", "José ", "JOSÉ", "José"])
+def test_an_accent_written_in_two_ways_hides_nobody(tested):
+    assert seen([tested], ["José"]) == [tested]
+
+
+def test_people_of_a_list_are_those_of_the_photos():
+    rows, labels, people = (
+        np.array([[0, 1], [0, 2]]),
+        np.array([0, 0, 1]),
+        ["Ann", "Bob"],
+    )
+    check_people(Pairs(rows, SAME, FOLDS, "ours"), labels, people, [3, 7])
+    with pytest.raises(InputError, match="ours, line 3: two photos of Ann are called"):
+        check_people(Pairs(rows, ~SAME, FOLDS, "ours"), labels, people, [3, 7])
+    both = np.array([True, True])
+    with pytest.raises(InputError, match="ours, line 7: Ann and Bob are called the sa"):
+        check_people(Pairs(rows, both, FOLDS, "ours"), labels, people, [3, 7])
 
 
 def test_a_name_spelt_another_way_is_the_same_person():

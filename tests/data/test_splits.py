@@ -146,6 +146,24 @@ def test_too_few_unseen_people_say_how_to_do_without(counts):
         split(counts)
 
 
+def test_one_name_in_two_spellings_is_not_on_both_sides():
+    """By every seed that would part them; together on one side they may be."""
+    people = ["José", "Jose\u0301", "Ann", "Bob", "Cid", "Dee", "Eve", "Fay"]
+    labels, refused = np.repeat(np.arange(8), 5), 0
+    shares = {"verification_share": 0.25, "heldout_share": 0.2}
+    for seed in range(12):
+        try:
+            own = split_people(
+                labels, people, **shares, min_photos=1, max_photos=0, seed=seed
+            )
+        except InputError as error:
+            refused += "are one name in two spellings" in str(error)
+            continue
+        for side in (own.train_people, own.unseen_people):
+            assert ("José" in side) == ("Jose\u0301" in side)
+    assert 0 < refused < 12
+
+
 def test_too_few_training_people():
     with pytest.raises(InputError, match="1 of 10 people to train on"):
         split([5] * 10, verification=0.9)

@@ -1,11 +1,13 @@
 import io
 import itertools
+from dataclasses import replace
 
 import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from cl_facenet.evaluation import roc
 from cl_facenet.evaluation.classification import classify
 from cl_facenet.evaluation.embedding_map import EmbeddingMap, draw_embeddings
 from cl_facenet.evaluation.figures import (
@@ -93,7 +95,8 @@ def test_names_on_the_map_are_not_over_one_another():
         assert axes.bbox.contains(*box.max)
 
 
-def test_published_curves_are_behind_ours():
+def test_published_curves_are_behind_ours(monkeypatch):
+    monkeypatch.setattr(roc, "MIN_FALSE_ACCEPTS", 0)
     people = np.arange(20)
     identities = np.stack([people, people // 10 * 10], axis=1)
     scores = verify(
@@ -119,3 +122,6 @@ def test_published_curves_are_behind_ours():
         assert all(other.get_zorder() < ours.get_zorder() for other in others)
         np.testing.assert_array_equal(ours.get_ydata(), scores.tpr)
     assert len(draw_roc(scores).legends[0].get_texts()) == 5
+    untold = replace(scores, tar_at_far=dict.fromkeys(scores.tar_at_far))
+    labels = [text.get_text() for text in draw_roc(untold).legends[0].get_texts()]
+    assert not any(label.startswith("TAR") for label in labels)

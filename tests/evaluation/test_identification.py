@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cl_facenet.errors import InputError
-from cl_facenet.evaluation import identification
+from cl_facenet.evaluation import identification, roc
 from cl_facenet.evaluation.identification import Enrolment, enrol, identify
 
 # --- the protocol ---
@@ -60,6 +60,24 @@ def test_no_protocol(labels, message):
 # --- the measures ---
 
 
+@pytest.fixture
+def few_strangers_tell(monkeypatch):
+    """By hand there are few."""
+    monkeypatch.setattr(roc, "MIN_FALSE_ACCEPTS", 0)
+
+
+def test_a_rate_takes_ten_strangers_that_it_would_let_pass():
+    embeddings = np.random.default_rng(0).normal(size=(110, 4))
+    labels = np.arange(110)
+    labels[1] = 0
+    for num_unknown, told in ((99, []), (100, [0.1])):
+        parts = Enrolment(np.array([0]), np.array([1]), np.arange(2, 2 + num_unknown))
+        result = identify(embeddings, labels, parts, protocol="few")
+        rates = result.dir_at_far
+        assert [far for far, rate in rates.items() if rate is not None] == told
+        assert result.summary()["dir_at_far"]["0.01"] is None
+
+
 def _by_hand():
     """On a line: people 1, 2 and 3 at 0 and 100, 10, and 20; probes, and strangers."""
     gallery = {0: 1, 100: 1, 10: 2, 20: 3}
@@ -70,6 +88,7 @@ def _by_hand():
     return embeddings, labels, Enrolment(*np.split(np.arange(15), [4, 10]))
 
 
+@pytest.mark.usefixtures("few_strangers_tell")
 def test_hand_computed():
     result = identify(*_by_hand(), protocol="by hand")
     # Right: 1 (d = 1), 98 (4) and 12 (4). 6 (36) and 16 (36) are second. 3 is nearer
@@ -80,6 +99,7 @@ def test_hand_computed():
     assert result.dir_at_far == {0.01: 0.5, 0.1: 0.5}
 
 
+@pytest.mark.usefixtures("few_strangers_tell")
 def test_the_threshold_lets_the_share_of_strangers_pass(monkeypatch):
     embeddings, labels, enrolment = _by_hand()
     embeddings[enrolment.unknown[1]] = 11.5  # d = 2.25
@@ -90,6 +110,7 @@ def test_the_threshold_lets_the_share_of_strangers_pass(monkeypatch):
     assert rates == {0.19: 1 / 6, 0.2: 1 / 6, 0.4: 0.5, 0.59: 0.5}
 
 
+@pytest.mark.usefixtures("few_strangers_tell")
 def test_a_tie_is_no_match():
     embeddings, labels, enrolment = _by_hand()
     result = identify(np.ones_like(embeddings), labels, enrolment, protocol="collapsed")
@@ -108,9 +129,11 @@ def test_agrees_with_counting(seed):
     gallery = np.concatenate([gallery, enrolled[labels[enrolled] > 1]])
     mated, unknown = np.setdiff1d(enrolled, gallery), order[labels[order] > 3]
     assume(len(mated))
-    result = identify(
-        embeddings, labels, Enrolment(gallery, mated, unknown), protocol="any"
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roc, "MIN_FALSE_ACCEPTS", 0)
+        result = identify(
+            embeddings, labels, Enrolment(gallery, mated, unknown), protocol="any"
+        )
 
     def nearest(probe):
         rows = {}
@@ -147,6 +170,7 @@ def test_chunks_do_not_matter(monkeypatch):
     assert parts.dir_at_far == whole.dir_at_far
 
 
+@pytest.mark.usefixtures("few_strangers_tell")
 def test_summary_is_plain():
     summary = identify(*_by_hand(), protocol="by hand").summary()
     assert json.loads(json.dumps(summary)) == summary

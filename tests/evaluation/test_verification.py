@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from cl_facenet.errors import InputError
-from cl_facenet.evaluation import bootstrap, verification
+from cl_facenet.evaluation import bootstrap, roc, verification
 from cl_facenet.evaluation.verification import (
     best_threshold,
     fold_thresholds,
@@ -29,6 +29,7 @@ PAIRS = st.lists(
 def few_draws(monkeypatch):
     monkeypatch.setattr(bootstrap, "NUM_DRAWS", 30)
     monkeypatch.setattr(bootstrap, "MIN_DRAWS", 30)
+    monkeypatch.setattr(roc, "MIN_FALSE_ACCEPTS", 0)  # by hand there are few pairs
 
 
 def _verify(distances, same, folds, numbers=None, scorers=None):
@@ -215,6 +216,22 @@ def test_tar_at_far_is_not_interpolated():
     different[1] = 0.2
     result = _verify(different + same, [0] * 1000 + [1] * 5, folds)
     assert result.tar_at_far[0.001] == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize(
+    ("num_different", "told"),
+    [(24, []), (999, []), (1_000, [0.01]), (4_500, [0.01]), (10_000, [0.01, 0.001])],
+)
+def test_tar_is_told_where_ten_pairs_are_the_rate(num_different, told, monkeypatch):
+    monkeypatch.setattr(roc, "MIN_FALSE_ACCEPTS", 10)
+    same = np.arange(num_different + 20) < 20
+    result = _verify(np.arange(len(same)), same, np.arange(len(same)) % 10)
+    for rates in (result.tar_at_far, result.intervals.tar_at_far):
+        assert [far for far, value in rates.items() if value is not None] == told
+        assert list(rates) == [0.01, 0.001]
+    summary = result.summary()
+    assert (summary["tar_at_far"]["0.01"] is None) == (0.01 not in told)
+    assert (summary["intervals"]["tar_at_far"]["0.001"] is None) == (0.001 not in told)
 
 
 def test_tar_at_far_on_a_slope():
