@@ -26,9 +26,17 @@ RENAMED: dict[str, Renamed] = {}
 # Of keys that a config may lack: what was done before there were any.
 BEFORE: Flat = {}
 
+
+def _center_weight_is_lambda(values: Flat) -> Flat:
+    """center.weight was what the rule's source calls its weight, and is lambda."""
+    lambdas = {"sandberg": 2 / values["model.embedding_size"], "pytorch": 2.0}
+    factor = lambdas.get(values["center.rule"], 1.0)
+    return values | {"center.weight": factor * values["center.weight"]}
+
+
 # A function for each time that keys came to mean something else, oldest first: from
 # values as they were meant before to values as they are meant since; keys are today's.
-CHANGES: tuple[Callable[[Flat], Flat], ...] = ()
+CHANGES: tuple[Callable[[Flat], Flat], ...] = (_center_weight_is_lambda,)
 
 
 def version() -> int:

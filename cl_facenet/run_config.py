@@ -9,6 +9,7 @@ from cl_facenet import workdir as workdirs
 from cl_facenet.config import base, resolve
 from cl_facenet.config_history import flat
 from cl_facenet.errors import InputError, UsageError
+from cl_facenet.unread_keys import unread
 
 
 def read_run_config(workdir: Path) -> ConfigDict:
@@ -25,6 +26,8 @@ def read_run_config(workdir: Path) -> ConfigDict:
         key: tuple(value) if isinstance(value, list) else value
         for key, value in flat(workdirs.read_config(workdir))
     }
+    # Earlier versions filled in what nothing read, too.
+    values |= {key: defaults[key] for key in unread(defaults | values)}
     path = workdir / "config.json"
     if unknown := sorted(values.keys() - defaults.keys()):
         raise InputError(

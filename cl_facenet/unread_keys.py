@@ -87,7 +87,7 @@ def unread(values: Flat) -> dict[str, Readers]:
     return {
         key: readers
         for readers in READERS
-        if not readers.read(values.get(readers.choice))
+        if readers.choice in values and not readers.read(values[readers.choice])
         for key in readers.keys
     }
 
