@@ -31,6 +31,7 @@ _MISSING = "alignment by dlib needs its packages: pip install 'cl-facenet[align]
 # lets go of Python's lock meanwhile: two threads in the same one end the process, or
 # get each other's faces. To make one takes 0.3 seconds and 9 MB.
 _IDLE: deque[Any] = deque()
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -147,5 +148,4 @@ def _renew_lock() -> None:
     _loading = threading.Lock()
 
 
-_renew_lock()
 in_forked_children(_renew_lock)  # another thread of the parent's may hold it

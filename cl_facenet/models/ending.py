@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax
 from jax.nn.initializers import Initializer
 
-from cl_facenet.models.layers import torch_uniform
+from cl_facenet.models.layers import lecun_normal, torch_uniform
 from cl_facenet.models.operations.lengths import l2_normalize
 from cl_facenet.models.rows import Rows
 
@@ -50,6 +50,6 @@ class Ending(NamedTuple):
 
     embedding: Callable[..., nn.Module] = Linear
     kernel_init: Initializer = torch_uniform  # of the embedding layer
-    logits_init: Initializer = nn.initializers.lecun_normal()
+    logits_init: Initializer = lecun_normal
     # From features [..., D] to their direction, float32.
     normalize: Callable[[jax.Array], jax.Array] = l2_normalize

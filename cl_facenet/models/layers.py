@@ -1,8 +1,9 @@
 """The units that the networks are made of: convolution, batch normalisation, ReLU."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -14,12 +15,29 @@ from cl_facenet.models.operations.convolution import conv
 from cl_facenet.models.operations.padding import Padding, same_padding
 from cl_facenet.models.rows import Rows
 
+
+@dataclass(frozen=True)
+class FanInScaling:
+    """JAX's `variance_scaling` by the inputs; with it a network can be pickled."""
+
+    scale: float
+    distribution: Literal["normal", "truncated_normal", "uniform"]
+
+    def __call__(self, *of: Any, **more: Any) -> jax.Array:
+        start = nn.initializers.variance_scaling(
+            self.scale, "fan_in", self.distribution
+        )
+        return start(*of, **more)
+
+
 # Torch's default for convolutions and linear layers: U(+-1/sqrt(fan_in)).
-torch_uniform = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+torch_uniform = FanInScaling(1 / 3, "uniform")
 # For ReLU behind it, N(0, 2/fan_in) (He et al. 2015); DL4J's RELU.
-he_normal = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
+he_normal = FanInScaling(2.0, "normal")
 # Caffe's "xavier": U(+-sqrt(3/fan_in)).
-xavier_uniform = nn.initializers.variance_scaling(1.0, "fan_in", "uniform")
+xavier_uniform = FanInScaling(1.0, "uniform")
+# Of variance 1/fan_in, Flax's default (LeCun et al. 1998).
+lecun_normal = FanInScaling(1.0, "truncated_normal")
 
 MOMENTUM = 0.9  # of the running statistics, Torch's
 
