@@ -73,6 +73,10 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"AUC {results['auc']:.4f}, equal error rate {results['eer']:.4f}")
     for rate, share in results["tar_at_far"].items():
         print(f"true accepts at false accepts {rate}: {share:.4f}")
+    if faceless := results["num_faceless_photos"]:
+        print(
+            f"no face found in {faceless:,} of the photos, which are cut at the middle"
+        )
     if "groups" in results:
         print()
         print(*group_lines(results["groups"]), sep="\n")
