@@ -106,7 +106,12 @@ def benchmark(
         protocol=pairs.protocol,
         seed=0,
     )
-    about = {"models": list(models), "source": records.metadata["source"]}
+    about = {
+        "models": list(models),
+        "source": records.metadata["source"],
+        # As the protocols want it, these are cut where a face is assumed.
+        "num_faceless_photos": _num_faceless(records, pairs.rows),
+    }
     results = verification.summary() | about
     if crowd:
         limits = calibrated or _own_threshold(loaded, verification.threshold)
@@ -242,6 +247,13 @@ def _distances(embedder: Embedder, records: Records, rows: np.ndarray) -> np.nda
         return np.empty(0)
     vectors = _embed(embedder, records, wanted)
     return squared_distances(vectors, places.reshape(rows.shape))
+
+
+def _num_faceless(records: Records, rows: np.ndarray) -> int:
+    """In how many photos of some rows no face was found when they were prepared."""
+    names = records.names()
+    tested = {names[row] for row in np.unique(rows)}
+    return len(tested.intersection(records.metadata["faceless"]))
 
 
 def _embed(embedder: Embedder, records: Records, rows: np.ndarray) -> np.ndarray:

@@ -160,6 +160,24 @@ def test_photos_prepared_in_another_way_are_refused(made, tmp_path):
         score(made, protocol, "sets_1_to_5", photos=str(other))
 
 
+def test_photos_without_a_face_are_counted(made, tmp_path, capsys):
+    """As the protocol wants it they are tested on, cut where a face is assumed."""
+    cache = shutil.copytree(made / "cache", tmp_path / "cache")
+    about = cache / "lfw-none-32px/metadata.json"
+    metadata = json.loads(about.read_text())
+    tested, trained_on = "Ann_5/Ann_5_0001.jpg", "Ann_0/Ann_0_0001.jpg"
+    metadata["faceless"] = [tested, trained_on]
+    about.write_text(json.dumps(metadata))
+    run = str(made / "sets_1_to_5")
+    results = benchmark([run], "lfw_view1", "lfw", str(cache))
+    before = score(made, "lfw_view1", "sets_1_to_5")
+    assert results == before | {"num_faceless_photos": 1}
+    assert before["num_faceless_photos"] == 0
+    line = ["evaluate", run, "--protocol=lfw_view1", f"--cache-dir={cache}"]
+    assert cli.main(line) == 0
+    assert "no face found in 1 of the photos, which" in capsys.readouterr().out
+
+
 def test_what_cannot_be_scored_is_said(made, tmp_path):
     with pytest.raises(UsageError, match="choose lfw_view1, lfw_view2 or pairs:FILE"):
         score(made, "lfw_view3", "sets_1_to_5")

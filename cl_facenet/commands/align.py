@@ -55,3 +55,5 @@ def run(arguments: argparse.Namespace) -> None:
     photos = result.pop("num_photos")
     print(f"{out}: {photos:,} photos; {number_left_out(result)}")
     print_left_out(result)
+    if result["no_face"]:
+        print("a photo without a face is cut at its middle, and its PNG says so")

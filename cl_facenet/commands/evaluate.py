@@ -83,6 +83,10 @@ def run(arguments: argparse.Namespace) -> None:
     for rate, share in results["tar_at_far"].items():
         value = in_words(share, float(rate), "pairs of different people")
         print(f"true accepts at false accepts {rate}: {value}")
+    if faceless := results["num_faceless_photos"]:
+        print(
+            f"no face found in {faceless:,} of the photos, which are cut at the middle"
+        )
     if "groups" in results:
         print()
         print(*group_lines(results["groups"]), sep="\n")

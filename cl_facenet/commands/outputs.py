@@ -32,7 +32,8 @@ def required_output(arguments: argparse.Namespace, example: str) -> Path:
     """
     if arguments.former_output is not None:
         raise UsageError(
-            f"{arguments.former_output}: an output is named by --out=, as in {example}"
+            f"{arguments.former_output}: an output is named by --out=: type "
+            f"--out={arguments.former_output}, as in {example}"
         )
     if arguments.out is None:
         raise UsageError(f"--out= is missing, as in {example}")

@@ -120,10 +120,13 @@ def test_a_folder_is_never_replaced(form, shell, tmp_path):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("export model faces.onnx", "faces.onnx: an output is named by --out=, as in"),
+        (
+            "export model faces.onnx",
+            "an output is named by --out=: type --out=faces.on",
+        ),
         ("export model mine.jpg --out=faces.onnx", "mine.jpg: an output is named by"),
         ("export model", "--out= is missing, as in cl-facenet export"),
-        ("align faces aligned", "aligned: an output is named by --out=, as in cl-face"),
+        ("align faces aligned", "type --out=aligned, as in cl-facenet align photos --"),
         ("align faces", "--out= is missing, as in cl-facenet align"),
     ],
 )
