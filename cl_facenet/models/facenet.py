@@ -179,8 +179,8 @@ class FaceNet(nn.Module):
 class Cosines(nn.Module):
     """Unit rows x [B, D] -> their cosines with every column of the kernel, [B, C].
 
-    In full float32: by default a TPU rounds both to bfloat16 and a GPU to TF32, and near
-    1, where a margin's arccos is steep, 1e-3 of a cosine are 2.5 degrees.
+    In full float32: by default a TPU rounds both to bfloat16, a GPU to TF32; near 1,
+    where a margin's arccos is steep, 1e-3 of a cosine are 2.5 degrees.
     """
 
     features: int
