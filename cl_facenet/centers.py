@@ -88,7 +88,7 @@ def within_between_ratio(
     NaN where the batch holds one person only.
     """
     x_bd = x_bd.astype(jnp.float32)
-    products_bb = x_bd @ centers_bd.T
+    products_bb = jnp.matmul(x_bd, centers_bd.T, precision="highest")
     squares_bb = (
         jnp.sum(jnp.square(x_bd), -1)[:, None]
         + jnp.sum(jnp.square(centers_bd), -1)

@@ -188,6 +188,7 @@ def make_train_step(
         body = {name: tree for name, tree in state.params.items() if name != HEAD}
         centers = state.center_state["centers"]
         key = jax.random.fold_in(jax.random.key(seed), state.step)
+        dropout_key, classes_key, loss_key = jax.random.split(key, 3)
 
         def features_of(body: Any) -> tuple[jax.Array, Any]:
             def part(images: jax.Array, mask: jax.Array, key: jax.Array) -> Any:
@@ -202,19 +203,19 @@ def make_train_step(
                 )
                 return features, updates.get("batch_stats", {})
 
-            own_key = layout.key(key)
+            own_key = layout.key(dropout_key)
             return in_parts(part, batch["image"], batch["mask"], own_key, micro_batches)
 
         def identity_term(head: Any, features: jax.Array) -> tuple[jax.Array, Metrics]:
             classifier, own = model, labels
             if class_share < 1:
                 classifier, head, own = _sampled(
-                    model, head, labels, mask, key, class_share
+                    model, head, labels, mask, classes_key, class_share
                 )
             outputs: Any = classifier.apply(
                 {"params": head}, features, method="outputs"
             )
-            given = Given(outputs, own, mask, state.step, key, label_smoothing)
+            given = Given(outputs, own, mask, state.step, loss_key, label_smoothing)
             return loss.term(given, margin)
 
         def pulled(features: jax.Array) -> jax.Array:
@@ -325,7 +326,9 @@ def in_parts(
     given = apart(images), masks, jax.random.split(key, parts)
     _, (values, statistics) = jax.lax.scan(jax.checkpoint(one), None, given)
     share = masks.sum(1) / jnp.maximum(mask.sum(), 1)
-    mean = jax.tree.map(lambda x: jnp.tensordot(share, x, 1), statistics)
+    mean = jax.tree.map(
+        lambda x: jnp.tensordot(share, x, 1, precision="highest"), statistics
+    )
     return values.swapaxes(0, 1).reshape(len(mask), *values.shape[2:]), mean
 
 

@@ -229,5 +229,27 @@ def _heading(
         where += f" in {processes} processes"
     return (
         f"{photos} from {records.metadata['source']}; steps {start} to {num_steps} on "
-        f"{where}, jax {jax.__version__}\n{sampling}"
+        f"{where}, jax {jax.__version__}\n{_recipe(config)}\n{sampling}"
+    )
+
+
+def _recipe(config: ConfigDict) -> str:
+    """The choices, with their numbers: the given ones, and those that they brought."""
+    loss, center, optimizer = config.loss, config.center, config.optimizer
+    chosen = {
+        loss.name: {"margin": loss.margin, "scale": config.model.logit_scale},
+        f"center loss of {center.rule}": {
+            "lambda": center.weight,
+            "alpha": center.alpha,
+        },
+        optimizer.name: {
+            "rate": optimizer.learning_rate,
+            "decay": optimizer.weight_decay,
+            "momentum": optimizer.momentum,
+            "epsilon": optimizer.epsilon,
+        },
+    }
+    return "; ".join(
+        ", ".join([name, *(f"{k} {x:g}" for k, x in numbers.items() if x is not None)])
+        for name, numbers in chosen.items()
     )

@@ -128,6 +128,7 @@ def as_long_as_classes(program: str) -> list[str]:
 
 def main() -> None:
     facenet.NETWORKS["tiny"] = TINY
+    jax.config.update("jax_debug_key_reuse", True)  # one key, one use
     seen = {
         f"{kind}: {name}": as_long_as_classes(program.compile().as_text())
         for kind, changes in KINDS.items()

@@ -79,6 +79,7 @@ def trained(layout, order=None, classes=CLASSES, **changes):
 
 def main():
     NETWORKS["tiny"] = TINY
+    jax.config.update("jax_debug_key_reuse", True)  # one key, one use
     one = Mesh(np.array(jax.devices()[:1]).reshape(1, 1), (DATA, MODEL))
     layouts = {
         "one": GlobalView(),

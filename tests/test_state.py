@@ -357,3 +357,25 @@ def test_without_a_decay_there_is_no_average(model, tx):
     state = create_state(model, tx, PAPER, SIZE, seed=0)
     step = make_train_step(model, tx, **RULE | SETTINGS)
     assert step(state, batch_of(0))[0].average == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("softmax", {"class_share": 0.8, "micro_batches": 2, "average_decay": 0.9}),
+        ("arcface", {"class_share": 0.8, "skip_bad": True}),
+        ("triplet_any_violator", {"micro_batches": 2}),
+    ],
+)
+def test_every_random_key_is_used_once(tiny, tx, name, settings):
+    """With dropout, and others of what a step draws; JAX looks on."""
+    loss, rule = LOSSES[name], RULES["pytorch"]
+    model = create_model(
+        "tiny", "openface", 8, 16.0, CLASSES, head=loss.head, dropout=0.2
+    )
+    settings = RULE | {"loss": loss, "margin": loss.margin} | SETTINGS | settings
+    with jax.debug_key_reuse(True):
+        create = make_create_state(model, tx, rule, SIZE, 0, averages=True)
+        state, batch = jax.eval_shape(create), jax.eval_shape(lambda: batch_of(0))
+        create.lower()
+        make_train_step(model, tx, **settings).lower(state, batch)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from faces import folder_of_faces
 from PIL import Image
-from tiny import TINY, tiny_config
+from tiny import TINY, tiny_config, unresolved_config
 
 import cl_facenet
 from cl_facenet import kept_traces
@@ -300,6 +300,31 @@ def test_going_on_compiles_no_other_step(config, whole, tmp_path):
     assert set(bound) == {(False, False)}
 
 
+def test_a_config_as_it_was_written_is_trained_and_evaluated(cache, tiny, tmp_path):
+    """By names of places, too; the config itself is not changed."""
+    config = unresolved_config(cache, num_epochs=2, batch_size=8)
+    written = config.to_dict()
+    results = train(config, str(tmp_path / "run"))
+    assert evaluate(config, str(tmp_path / "run"))["data"] == results["data"]
+    assert train(config, tmp_path / "run") == results  # it is finished
+    assert config.to_dict() == written
+    assert json.loads((tmp_path / "run/config.json").read_text())["center"] == {
+        **{"rule": "paper", "weight": 1.0, "alpha": 0.5, "on": "embedding"}
+    }
+
+
+@pytest.mark.parametrize("used_by", [train, evaluate])
+@pytest.mark.parametrize(
+    ("key", "value"), [("loss.name", "hinge"), ("batch_size", 0), ("loss.margin", 0.5)]
+)
+def test_an_invalid_config_is_refused_as_at_the_shell(used_by, key, value, tmp_path):
+    config = unresolved_config(tmp_path)
+    config.update_from_flattened_dict({key: value})
+    with pytest.raises(UsageError, match=f"^{key} is '?{value}"):
+        used_by(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_workdir_of_another_config_is_refused(config, tmp_path):
     train(config, tmp_path)
     config.center.alpha = 0.25
@@ -321,7 +346,7 @@ def test_a_loss_that_is_not_finite_stops_and_is_not_kept(config, tmp_path, monke
 
 def test_parameters_that_overflow_are_not_kept(config, tmp_path):
     """Loss and gradient of the step are fine; what it makes of them is not."""
-    config.optimizer.name = "sgd"
+    config.optimizer.update(name="sgd", epsilon=None)  # adam's, of a resolved config
     config.optimizer.schedule = "constant"
     config.optimizer.learning_rate = 1e9
     config.optimizer.momentum = 0.0

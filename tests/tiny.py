@@ -43,6 +43,13 @@ TINY = {"openface": facenet.Network(TinyTrunk())}
 
 
 def tiny_config(cache_dir, **changes):
+    """Resolved."""
+    config = unresolved_config(cache_dir, **changes)
+    resolve(config)
+    return config
+
+
+def unresolved_config(cache_dir, **changes):
     config = base("synthetic")
     config.data.cache_dir = str(cache_dir)
     config.data.image_size = 32
@@ -57,7 +64,6 @@ def tiny_config(cache_dir, **changes):
     config.checkpoint_every_steps = 5  # not where a line of metrics ends
     config.optimizer.warmup_epochs = 1.0
     config.update_from_flattened_dict(changes)
-    resolve(config)
     return config
 
 

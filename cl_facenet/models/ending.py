@@ -1,10 +1,15 @@
-"""What stands behind a trunk: the embedding layer and the normalisation."""
+"""What stands behind a trunk: the embedding layer and the normalisation.
+
+Products are in full float32, as all that is behind a trunk: what would be rounded to
+bfloat16 or TF32 by default are the very numbers that are compared.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jax.nn.initializers import Initializer
 
 from cl_facenet.models.layers import lecun_normal, torch_uniform
@@ -22,7 +27,7 @@ class Linear(nn.Module):
     def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return x @ kernel + bias
+        return jnp.matmul(x, kernel, precision="highest") + bias
 
 
 class LinearBN(nn.Module):
@@ -37,7 +42,11 @@ class LinearBN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, rows: Rows, *, train: bool) -> jax.Array:
         x = nn.Dense(
-            self.features, use_bias=False, kernel_init=self.kernel_init, name="dense"
+            self.features,
+            use_bias=False,
+            kernel_init=self.kernel_init,
+            precision="highest",
+            name="dense",
         )(x)
         bn = nn.BatchNorm(
             not train, momentum=0.9, epsilon=1e-3, axis_name=rows.axis, name="bn"

@@ -1,7 +1,7 @@
 """Six center rules on ORL, three seeds: python -m experiments.center_rules.run
 
-All with the lambda of configs/nn4.py, 1, which each calls something else, and with
-their own alpha, initial centers and update. Two at a time, a core each.
+All with the lambda of configs/nn4.py, 1, whose source may call it something else, and
+with their own alpha, initial centers and update. Two at a time, a core each.
 """
 
 from itertools import product
@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 NUM_EPOCHS = 10
 DIMS = 128
-# What each calls a lambda of 1.
+# What the source of each calls a lambda of 1.
 WEIGHTS = {name: 1 / rule.to_lambda(1.0, DIMS) for name, rule in RULES.items()}
 TRAININGS = {
     f"{rule} {seed}": (
@@ -26,7 +26,7 @@ TRAININGS = {
         f"--config.num_epochs={NUM_EPOCHS}",
         f"--config.seed={seed}",
         f"--config.center.rule={rule}",
-        f"--config.center.weight={WEIGHTS[rule]}",
+        "--config.center.weight=1.0",
     )
     for seed, rule in product(SEEDS, RULES)
 }
@@ -80,7 +80,7 @@ def main() -> None:
             last = [r["metrics"][-1][f"train/{key}"] for r in own]
             cells.append(runs.with_range(last, 3))
         rows.append([rule, f"{WEIGHTS[rule]:g}", f"{RULES[rule].alpha:g}", *cells])
-    head = ["rule", "its weight", "alpha", *COLUMNS, *LAST]
+    head = ["rule", "its source's weight", "alpha", *COLUMNS, *LAST]
     runs.write(HERE, about, results, runs.markdown(head, rows))
     draw(results).savefig(HERE / "curves.png", dpi=120)
 
