@@ -1,5 +1,6 @@
 """From the data section of a config to photos: their records, and who is trained on."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,8 @@ def open_lfw(cache_dir: Path, align: str | None, image_size: int) -> Records:
     if not there:
         how = f" --align={align}" if align else " [--align=dlib]"
         size = f" --image-size={image_size}" if image_size != 96 else ""
+        if cache_dir != default_cache_dir():
+            size += f" --cache-dir={shlex.quote(str(cache_dir))}"
         raise InputError(
             f"LFW is not prepared in {cache_dir}: python -m cl_facenet.prepare lfw"
             f"{how}{size} downloads and prepares it, with --source=DIR_OR_ARCHIVE from "

@@ -50,6 +50,23 @@ def start_jax() -> None:
         ) from error
 
 
+def check_single_precision() -> None:
+    """Refuses to train where numbers are of 64 bits unless something else is said.
+
+    Parameters would be, and drawn otherwise: another run under the same config.
+
+    Raises:
+      UsageError: they are.
+    """
+    import jax
+
+    if cast(Any, jax.config).jax_enable_x64:
+        raise UsageError(
+            "JAX_ENABLE_X64: a training is in 32 bits, which its results are of; leave "
+            "it out"
+        )
+
+
 def _reason(error: Exception) -> str:
     """What JAX says, in one line, without its own advice."""
     says = " ".join(str(error).split()).split(" (set JAX_PLATFORMS=")[0]

@@ -25,7 +25,7 @@ from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
 from cl_facenet.dataset import build_data, check_data, data_identity
-from cl_facenet.devices import start_jax
+from cl_facenet.devices import check_single_precision, start_jax
 from cl_facenet.evaluation.published import read_curves
 from cl_facenet.metrics import MetricsLog
 from cl_facenet.paths import local_path
@@ -99,9 +99,10 @@ def train(
 
     Raises:
       InputError: unusable data, a workdir that cannot be, or a loss that is not finite.
-      UsageError: the workdir is another config's.
+      UsageError: the workdir is another config's, or JAX does not start, or in 64 bits.
     """
     start_jax()
+    check_single_precision()
     workdir = local_path(workdir, "workdir")
     if workdirs.is_run(workdir):
         workdirs.check_config(workdir, config.to_dict())

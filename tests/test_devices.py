@@ -108,6 +108,13 @@ def test_a_setting_that_jax_does_not_know_is_named(variable, value, tmp_path):
         assert value in process.stderr
 
 
+def test_a_training_in_64_bits_is_refused(tmp_path):
+    """It would be another one; an embedder's vectors are as they are."""
+    process = run(MAIN, tmp_path, JAX_ENABLE_X64="1")
+    assert_one_line(process, "cl_facenet", "JAX_ENABLE_X64: a training is in 32 bits")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_jaxlib_of_another_version_is_one_line(tmp_path):
     (tmp_path / "jax").mkdir()
     says = "jaxlib version 0.1 is newer than and\\nincompatible with jax version 0.0"

@@ -79,7 +79,9 @@ def read_group_table(path: Path) -> GroupTable:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [
-            (reader.line_num, [cell.strip() for cell in row]) for row in reader if row
+            (reader.line_num, [cell.strip() for cell in row])
+            for row in reader
+            if any(cell.strip() for cell in row)
         ]
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: {error}") from error

@@ -160,7 +160,8 @@ def check_unseen(
     if both:
         raise InputError(
             f"{protocol}: {len(both)} of its {len(set(tested))} people were trained "
-            f"on, {_some(both)}: a result on them would say nothing"
+            f"on, {_some(both)}: a result on them would say nothing; test on others, "
+            "or a model that was not"
         )
 
 

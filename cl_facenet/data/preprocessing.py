@@ -155,7 +155,7 @@ def check_same(photos: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     if dict(photos) != dict(model):
         raise InputError(
             f"the photos were prepared as {say(photos)}; the model was trained on "
-            f"photos prepared as {say(model)}"
+            f"photos prepared as {say(model)}: prepare these in that way, too"
         )
 
 

@@ -108,7 +108,8 @@ def fold_thresholds(
             if not others.any():
                 raise InputError(
                     f"model {scorer} scored the pairs of fold {fold} only: a fold's "
-                    "threshold comes from other folds of the same model"
+                    "threshold comes from other folds of the same model, so give "
+                    "models that each may score two or more"
                 )
             thresholds[mine] = best_threshold(distances[others], same[others])
     return thresholds
@@ -184,19 +185,20 @@ def _check(
     if not_finite:
         raise InputError(
             f"{not_finite} of {len(distances)} distances are not finite: the training "
-            "has diverged; lower optimizer.learning_rate or center.weight"
+            "of this model has diverged; train one with a lower "
+            "optimizer.learning_rate or center.weight"
         )
     if not np.any(same):
         raise InputError(
-            "no pair is of the same person: verify on people with two photos or more"
+            "no pair is of the same person: add pairs of people with two photos or more"
         )
     if np.all(same):
-        raise InputError("no pair is of different people: verify on two people or more")
+        raise InputError("no pair is of different people: add pairs of two")
     sizes = np.bincount(folds)
     if len(sizes) < 2 or not sizes.all():
         raise InputError(
-            f"{len(distances)} pairs leave a fold of {len(sizes)} empty: add "
-            "photos or people, or use fewer folds"
+            f"{len(distances)} pairs leave a fold of {len(sizes)} empty: add pairs, by "
+            "more photos or people"
         )
     wrong = np.count_nonzero((identities[:, 0] == identities[:, 1]) != same)
     if wrong:
