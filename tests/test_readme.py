@@ -6,7 +6,8 @@ programs in Python run behind the commands above them. What stands in for what:
 
 - LFW is a made-up one (`lfw_like`), which is also what is there to be downloaded.
 - A training is started (config, data, first state, what it begins from) and stopped in
-  front of its first step, where it saves a checkpoint, as if by SIGTERM.
+  front of its first step, where it saves a checkpoint, as if by SIGTERM. The step, most
+  of what compiles, is one that does nothing.
 - A training on several machines is only looked at: `--mode=summary`.
 - What is not run at all is in NOT_RUN, word by word.
 """
@@ -17,9 +18,9 @@ import re
 import shlex
 import shutil
 import sys
-import time
 from pathlib import Path
 
+import jax
 import pytest
 from absl import flags
 from lfw_like import PEOPLE, lines
@@ -27,7 +28,7 @@ from openface_like import BLOCKS, random_weights, write_csv
 from PIL import Image
 
 import cl_facenet.main
-from cl_facenet import cli, prepare
+from cl_facenet import build, cli, prepare
 from cl_facenet.data.orl import read_orl
 from cl_facenet.train import Loop
 
@@ -89,7 +90,7 @@ def test_what_is_not_run_is_exactly_what_is_listed():
     assert {language for language, _ in all_blocks()} == {"bash", "python", ""}
 
 
-def photo(folder, name, pixels, times=4):
+def photo(folder, name, pixels, times=3):
     """A photo of ORL, large enough for a face to be found."""
     image = Image.fromarray(pixels)
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,7 @@ def shared(tmp_path, lfw_like):
         photo(mine, f"{name}.jpg", faces[1, number])
         photo(mine / "path/to/photos", f"{name}.jpg", faces[1, number])
     for person in range(8):
-        for number in range(4):
+        for number in range(3):
             folder = mine / "path/to/people" / f"person {person}"
             photo(folder, f"{number}.jpg", faces[person, number])
     shutil.make_archive(str(mine / "people"), "zip", mine / "path/to/people")
@@ -139,6 +140,8 @@ def in_a_new_folder(shared, tmp_path, monkeypatch):
 @pytest.fixture
 def stopped_at_once(monkeypatch):
     """A training saves the state that it begins with, and is stopped."""
+    idle = jax.jit(lambda state, batch: (state, {}))
+    monkeypatch.setattr(build, "build_train_step", lambda *_: idle)
 
     def run(self, config, state, identity):
         self.save(1, state, identity)
@@ -193,9 +196,7 @@ def test_all_the_rest_runs(shared, in_a_new_folder, monkeypatch):
             _, ours, _ = parts_of(command)
             if ours and ours not in done:
                 done.add(ours)
-                t0 = time.time()
                 status, said = run_command(ours)
-                print(f"{time.time() - t0:5.1f}", ours, flush=True)
                 assert status == 0, f"{ours}\n{said}"
         for run in Path("runs").iterdir():
             if not (shared / "runs" / run.name).exists():

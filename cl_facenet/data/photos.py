@@ -146,7 +146,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
 
 def _decode(image: Image.Image, name: str) -> Image.Image:
     if 0 in image.size:
-        raise InputError(f"{name}: it has no pixels; leave it out")
+        raise InputError(f"{name}: it has no pixels; remove it")
     limit = Image.MAX_IMAGE_PIXELS  # Pillow refuses twice as many only
     if limit is not None and image.width * image.height > limit:
         raise InputError(
@@ -198,4 +198,4 @@ def _unreadable(name: str, error: Exception) -> InputError:
     if isinstance(error, UnidentifiedImageError):
         reason = f"none of {', '.join(FORMATS)}"
     reason = reason or type(error).__name__
-    return InputError(f"{name}: unreadable photo ({reason}); mend it, or leave it out")
+    return InputError(f"{name}: unreadable photo ({reason}); mend or remove it")
