@@ -182,6 +182,8 @@ def run_command(command):
 
 @pytest.mark.filterwarnings("ignore:the load_module")  # absl's, of config files
 @pytest.mark.usefixtures("stopped_at_once")
+# ORL's photos are cut close.
+@pytest.mark.filterwarnings("ignore::cl_facenet.FaceWarning")
 def test_all_the_rest_runs(shared, in_a_new_folder, monkeypatch):
     names, done = {}, set()
     for number, (language, block) in enumerate(all_blocks()):
