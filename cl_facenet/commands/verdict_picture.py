@@ -3,13 +3,12 @@
 import io
 from collections.abc import Sequence
 
-import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cl_facenet.data.preprocessing import Square
 from cl_facenet.embedder import Verdict
-from cl_facenet.evaluation.figures import DIFFERENT, INK, PALE, SAME, STYLE
+from cl_facenet.evaluation.figures import DIFFERENT, INK, PALE, SAME, our_style
 
 FARTHEST = 4  # what a squared distance of unit vectors can be
 
@@ -21,7 +20,7 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
       squares: the two photos as the network saw them.
     """
     buffer = io.BytesIO()
-    with matplotlib.style.context(["default", STYLE]):
+    with our_style():
         figure = Figure((3.8, 3.1), layout="constrained")
         axes = figure.subplot_mosaic("AB;SS", height_ratios=(6, 1))
         for name, square in zip("AB", squares, strict=True):

