@@ -2,8 +2,13 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
+
+from cl_facenet import compiling
 
 PROGRAM = """
 import jax.numpy as jnp
@@ -43,3 +48,23 @@ def test_jax_settings_come_first(tmp_path, monkeypatch, setting):
     run(tmp_path, monkeypatch, **setting)
     assert not (tmp_path / "user" / "cl_facenet" / "compiled").exists()
     assert (tmp_path / "elsewhere").exists() == (CACHE in setting)
+
+
+def test_several_threads_set_where_programs_are_kept_once(tmp_path, monkeypatch):
+    resets = []
+
+    class Config:
+        jax_compilation_cache_dir = None
+
+        def update(self, name, value):
+            time.sleep(0.01)  # others come meanwhile
+            setattr(self, name, value)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiling, "jax", SimpleNamespace(config=Config()))
+    monkeypatch.setattr(
+        compiling.compilation_cache, "reset_cache", lambda: resets.append(1)
+    )
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: compiling.keep_programs(), range(8)))
+    assert resets == [1]
