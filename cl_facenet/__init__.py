@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cl_facenet.data.face_report import FaceWarning, MissingFaceWarning
 from cl_facenet.devices import import_jax
+from cl_facenet.forks import check_not_forked
 from cl_facenet.params import drop_head
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ def load(path: str | os.PathLike[str]) -> "Embedder":
         "nn4_small2_lfw", which comes with the package.
 
     Raises:
-      InputError: it is none of these, or what is in it cannot be read.
+      InputError: it is none of these, what is in it cannot be read, or this process
+        was forked from one that ran JAX.
       UsageError: JAX does not start, as with a JAX_PLATFORMS that is not there.
     """
+    check_not_forked()
     # Imported here, so that importing the package does not wait for Flax.
     import_jax()
     from cl_facenet.loading import load as load_embedder

@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -62,3 +65,23 @@ def test_an_option_that_this_xla_does_not_know_is_left_out(
         assert (compiling._known_options() is not None) == is_known
     finally:
         compiling._known_options.cache_clear()
+
+
+def test_several_threads_set_where_programs_are_kept_once(tmp_path, monkeypatch):
+    resets = []
+
+    class Config:
+        jax_compilation_cache_dir = None
+
+        def update(self, name, value):
+            time.sleep(0.01)  # others come meanwhile
+            setattr(self, name, value)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiling, "jax", SimpleNamespace(config=Config()))
+    monkeypatch.setattr(
+        compiling.compilation_cache, "reset_cache", lambda: resets.append(1)
+    )
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: compiling.keep_programs(), range(8)))
+    assert resets == [1]

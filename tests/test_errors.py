@@ -49,6 +49,11 @@ def test_the_system_s_reason(error, says):
         (InputError("mend it"), 1, "faces: mend it\n"),
         (UsageError("give another"), 2, "faces: give another\n"),
         (OSError(28, "No space left", "a"), 1, "faces: a: No space left\n"),
+        (
+            MemoryError(),
+            1,
+            "faces: out of memory; end other programs, or give it less at a time\n",
+        ),
         (KeyboardInterrupt(), 130, "faces: stopped\n"),
     ],
 )

@@ -96,7 +96,6 @@ report("here it goes on", embed(embedder) == before)
 
 AFTER_JAX_OF_THEIR_OWN = """
 import jax.numpy as jnp
-import cl_facenet.loading
 jnp.ones(3) + 1
 in_child("load", load)
 """

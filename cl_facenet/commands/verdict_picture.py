@@ -4,12 +4,11 @@ import io
 from collections.abc import Sequence
 from textwrap import wrap
 
-import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cl_facenet.data.preprocessing import Square
-from cl_facenet.evaluation.figures import DIFFERENT, INK, PALE, SAME, STYLE
+from cl_facenet.evaluation.figures import DIFFERENT, INK, PALE, SAME, our_style
 from cl_facenet.verdict import Verdict
 
 FARTHEST = 4  # what a squared distance of unit vectors can be
@@ -22,7 +21,7 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
       squares: the two photos as the network saw them.
     """
     buffer = io.BytesIO()
-    with matplotlib.style.context(["default", STYLE]):
+    with our_style():
         figure = Figure((3.8, 3.1), layout="constrained")
         axes = figure.subplot_mosaic("AB;SS", height_ratios=(6, 1))
         for name, square in zip("AB", squares, strict=True):

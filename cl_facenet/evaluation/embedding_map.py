@@ -115,6 +115,7 @@ def _to_plane(vectors: np.ndarray) -> tuple[np.ndarray, str]:
         random_state=0,
     )
     # On a busy machine its threads wait for one another at every small step: measured
-    # at 300 points and two cores, 1 s with one thread and up to 40 s with two.
+    # at 300 points and two cores, 1 s with one thread and up to 40 s with two. It is
+    # the whole process that is limited: only within `our_style`, which is one thread's.
     with threadpool_limits(1):
         return tsne.fit_transform(vectors), "t-SNE"

@@ -1,10 +1,13 @@
 """The pictures of a report, one function each: their style, names and marks."""
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
+import matplotlib.style
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
@@ -50,6 +53,18 @@ LEGEND_COLUMNS = 2  # of the ROC
 MAX_NAMED = 40  # people, on the axes of the confusion matrix
 MAX_CELLS = 200  # a side of it
 HARDEST = 8  # pairs of each kind
+
+# Settings of the process that are changed and put back: by one thread at a time, or
+# the last would leave behind what the first had set.
+_drawing = threading.Lock()
+
+
+@contextmanager
+def our_style() -> Iterator[None]:
+    """From matplotlib's defaults, whatever the user's own matplotlibrc says."""
+    with _drawing, matplotlib.style.context(["default", STYLE]):
+        yield
+
 
 _percent_ticks = FuncFormatter(lambda share, _: f"{100 * share:g} %")
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -12,12 +11,12 @@ from cl_facenet.evaluation.calibration import Calibration
 from cl_facenet.evaluation.classification import Classification
 from cl_facenet.evaluation.embedding_map import EmbeddingMap, draw_embeddings
 from cl_facenet.evaluation.figures import (
-    STYLE,
     draw_confusion,
     draw_distances,
     draw_hardest,
     draw_roc,
     draw_training,
+    our_style,
     percent,
     series,
     unwritable,
@@ -60,8 +59,7 @@ def write_report(
     """
     directory.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Figure] = {}
-    # From matplotlib's defaults, whatever the user's own matplotlibrc says.
-    with matplotlib.style.context(["default", STYLE]):
+    with our_style():
         if series(metrics, "train/loss")[0].size:
             figures["training"] = draw_training(metrics)
         if verification:

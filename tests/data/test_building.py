@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from cl_facenet.data import building, squares
+from cl_facenet.data.building import quiet_tfds
 from cl_facenet.data.folder import folder_source
 from cl_facenet.data.preprocessing import Preprocessing
 from cl_facenet.data.records import prepare
@@ -213,6 +214,27 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path):
     assert "cannot write the prepared photos" in run.stdout, run.stderr
     assert run.stdout.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("no new thread")])
+def test_what_is_not_the_disk_s_is_not_laid_to_it(source, tmp_path, error):
+    with pytest.raises(type(error)) as caught:
+        store(failing(source, error), tmp_path)
+    assert caught.value is error
+
+
+def test_what_tfds_says_to_others_is_not_kept_away(source, tmp_path):
+    """Its log is the process's: another thread's lines stay."""
+    with quiet_tfds(), ThreadPoolExecutor(1) as pool:
+        (is_wanted,) = absl.logging.get_absl_logger().filters
+
+        def wanted():
+            path = "tensorflow_datasets/core/x.py"
+            record = logging.LogRecord("", logging.INFO, path, 1, "", (), None)
+            return is_wanted(record)
+
+        assert not wanted()
+        assert pool.submit(wanted).result()
 
 
 def test_preparing_is_quiet_and_keeps_global_state(source, tmp_path, capfd):

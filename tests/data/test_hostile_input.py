@@ -1,6 +1,8 @@
 """Hostile input: of every kind some cases, and each comes out as it should."""
 
 import collections
+import os
+import random
 import subprocess
 import sys
 import tarfile
@@ -12,6 +14,7 @@ import pytest
 from PIL import EpsImagePlugin
 
 from cl_facenet.data import archive, photos
+from experiments.reliability.hostile import photos as hostile_photos
 from experiments.reliability.hostile.cases import Case, make_cases, outcome
 
 ROOT = Path(__file__).parent.parent.parent
@@ -133,3 +136,21 @@ def test_at_the_shell_it_is_one_line(command, source, tmp_path):
     assert "\x1b" not in run.stderr
     if command != "align":  # which goes on from what is there
         assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_at_the_shell_pillow_says_nothing_unless_asked(tmp_path):
+    """Here of a photo of more pixels than are read, which it warns about."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/photo.png").write_bytes(hostile_photos.bomb(random.Random(0))[0])
+    arguments = ["folder", f"--source={tmp_path}", f"--out={tmp_path / 'out'}"]
+    for asked in ("", "default"):
+        run = subprocess.run(
+            [sys.executable, "-m", "cl_facenet.prepare", *arguments],
+            env=os.environ | {"PYTHONWARNINGS": asked},
+            capture_output=True,
+            text=True,
+        )
+        assert run.returncode == 1
+        assert "are over the limit" in run.stderr.splitlines()[-1]
+        assert ("DecompressionBombWarning" in run.stderr) == (asked == "default")
+        assert (run.stderr.count("\n") == 1) == (asked == "")

@@ -3,11 +3,12 @@ import os
 import struct
 import subprocess
 import sys
+import warnings
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from cl_facenet.data.photos import fit_square, open_photo
 from cl_facenet.errors import InputError
@@ -166,6 +167,38 @@ def test_decompression_bombs_are_refused_where_warnings_are_not_errors(tmp_path)
     (tmp_path / "bomb.png").write_bytes(png_header(10_000, 10_000))
     with pytest.raises(InputError, match="10000 x 10000 pixels are over the limit"):
         open_photo(tmp_path / "bomb.png")
+
+
+@pytest.fixture
+def remarked(tmp_path):
+    """A photo that Pillow warns about and reads: a part of its EXIF is cut off."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, 3 * "maker of cameras"
+    image = two_halves(RED, BLUE)
+    image.save(tmp_path / "a.jpg", exif=exif.tobytes()[:-40])
+    return tmp_path / "a.jpg"
+
+
+def test_a_warning_of_pillow_s_goes_where_the_user_s_filters_send_it(remarked):
+    before = list(warnings.filters)
+    with pytest.warns(UserWarning, match="Tag data larger than file"):
+        assert open_photo(remarked).size == (6, 8)
+    assert warnings.filters == before
+
+
+def test_a_warning_that_the_user_made_an_error_is_no_damage(remarked):
+    with pytest.raises(UserWarning, match="Tag data larger than file"):
+        open_photo(remarked)
+
+
+def test_where_memory_runs_out_the_photo_is_not_to_blame(tmp_path, monkeypatch):
+    def load(_):
+        raise MemoryError
+
+    two_halves(RED, BLUE).save(tmp_path / "a.bmp")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    with pytest.raises(MemoryError):
+        open_photo(tmp_path / "a.bmp")
 
 
 def test_fit_square_takes_the_centre():

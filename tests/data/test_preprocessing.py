@@ -1,5 +1,7 @@
 """How photos were made square is said, read back, and held to."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,9 +73,25 @@ def test_prepared_photos_are_left_as_they_are():
         prepared(NOISE)
 
 
+@pytest.mark.parametrize("content", [None, b"cut short"])
+def test_a_model_of_alignment_that_cannot_be_read_is_named(
+    content, tmp_path, monkeypatch
+):
+    pytest.importorskip("dlib")
+    (tmp_path / "models").mkdir()
+    if content is not None:
+        (tmp_path / f"models/{landmarks.MODEL}.dat").write_bytes(content)
+    spec = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(landmarks.importlib.util, "find_spec", lambda name: spec)
+    landmarks._load_predictor.cache_clear()
+    with pytest.raises(InputError, match=r"landmarks\.dat cannot be read .*reinstall"):
+        Preprocessing("dlib", 96)(NOISE)
+    landmarks._load_predictor.cache_clear()
+
+
 def test_what_is_missing_for_alignment_is_named(monkeypatch):
     monkeypatch.setattr(landmarks.importlib.util, "find_spec", lambda name: None)
-    landmarks._dlib.cache_clear()
+    landmarks._load_predictor.cache_clear()
     with pytest.raises(InputError, match=r"pip install 'cl-facenet\[align\]'"):
         Preprocessing("dlib", 96)(NOISE)
-    landmarks._dlib.cache_clear()
+    landmarks._load_predictor.cache_clear()

@@ -1,5 +1,7 @@
 import io
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import matplotlib.style
@@ -15,6 +17,7 @@ from cl_facenet.evaluation.figures import (
     draw_confusion,
     draw_roc,
     draw_training,
+    our_style,
     unwritable,
 )
 from cl_facenet.evaluation.published import Curve
@@ -125,3 +128,27 @@ def test_published_curves_are_behind_ours(monkeypatch):
     untold = replace(scores, tar_at_far=dict.fromkeys(scores.tar_at_far))
     labels = [text.get_text() for text in draw_roc(untold).legends[0].get_texts()]
     assert not any(label.startswith("TAR") for label in labels)
+
+
+def test_the_user_s_own_style_is_back_when_two_threads_have_drawn():
+    """Though the one that is first to begin is the first to end."""
+    before = dict(matplotlib.rcParams)
+    one_draws, other_draws, one_is_through = (threading.Event() for _ in range(3))
+
+    def one():
+        with our_style():
+            one_draws.set()
+            other_draws.wait(0.1)
+        one_is_through.set()
+
+    def other():
+        one_draws.wait()
+        with our_style():
+            assert matplotlib.rcParams["font.size"] == STYLE["font.size"]
+            other_draws.set()
+            one_is_through.wait()
+
+    with ThreadPoolExecutor(2) as pool:
+        for drawing in [pool.submit(one), pool.submit(other)]:
+            drawing.result()
+    assert dict(matplotlib.rcParams) == before
