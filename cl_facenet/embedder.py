@@ -221,12 +221,19 @@ class Embedder:
             )
         return self.card.calibration
 
-    def save(self, path: str | os.PathLike[str], *, dtype: str = "float32") -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: str = "float32",
+        overwrite: bool = False,
+    ) -> None:
         """Writes a folder that `cl_facenet.load` reads, whole or not at all.
 
         Args:
           dtype: of the parameters in the file: float32 gives the same vectors to the
             last bit; bfloat16 takes half the room. They are float32 again when loaded.
+          overwrite: whether an embedder that was saved there may be replaced.
 
         Raises:
           InputError: another dtype, something is there already, it cannot be written,
@@ -240,7 +247,7 @@ class Embedder:
                 "cl_facenet.load gave, or give it a ModelCard"
             )
         model = SavedModel(self.card, self.preprocessing.describe(), self.params)
-        write_model(Path(path), model, dtype=dtype)
+        write_model(Path(path), model, dtype=dtype, overwrite=overwrite)
 
 
 def _listed(
