@@ -293,8 +293,8 @@ def declined(
 def _name(photo: Any, place: int) -> str:
     """A photo's path where it has one, or its place among others."""
     path = getattr(photo, "filename", photo)
-    known = isinstance(path, str | os.PathLike) and os.fspath(path)
-    return printable(os.fspath(path)) if known else f"photo {place}"
+    known = isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path)
+    return printable(known) if known else f"photo {place}"
 
 
 def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:
