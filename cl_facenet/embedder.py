@@ -241,12 +241,19 @@ class Embedder:
             )
         return self.card.calibration
 
-    def save(self, path: str | os.PathLike[str], *, dtype: str = "float32") -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: str = "float32",
+        overwrite: bool = False,
+    ) -> None:
         """Writes a folder that `cl_facenet.load` reads, whole or not at all.
 
         Args:
           dtype: of the parameters in the file: float32 gives the same vectors to the
             last bit; bfloat16 takes half the room. They are float32 again when loaded.
+          overwrite: whether an embedder that was saved there may be replaced.
 
         Raises:
           InputError: another dtype, something is there already, it cannot be written,
@@ -261,7 +268,7 @@ class Embedder:
                 "cl_facenet.load gave, or give it a ModelCard"
             )
         model = SavedModel(self.card, self.preprocessing.describe(), self.params)
-        write_model(local_path(path), model, dtype=dtype)
+        write_model(local_path(path), model, dtype=dtype, overwrite=overwrite)
 
 
 def _listed(
@@ -307,8 +314,8 @@ def declined(
 def _name(photo: Any, place: int) -> str:
     """A photo's path where it has one, or its place among others."""
     path = getattr(photo, "filename", photo)
-    known = isinstance(path, str | os.PathLike) and os.fspath(path)
-    return printable(os.fspath(path)) if known else f"photo {place}"
+    known = isinstance(path, str | bytes | os.PathLike) and os.fsdecode(path)
+    return printable(known) if known else f"photo {place}"
 
 
 def make_embed(model: FaceNet) -> Callable[[Variables, jax.Array], jax.Array]:

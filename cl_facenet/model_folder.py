@@ -50,19 +50,23 @@ def is_model_folder(path: Path) -> bool:
     return (path / ABOUT).is_file()
 
 
-def write_model(path: Path, model: SavedModel, *, dtype: str) -> None:
+def write_model(
+    path: Path, model: SavedModel, *, dtype: str, overwrite: bool = False
+) -> None:
     """Writes the folder, whole or not at all.
 
     Args:
       dtype: of the parameters in the file, one of DTYPES. Batch statistics, which are
         few, are kept in float32.
+      overwrite: whether an embedder that was saved there may be replaced.
 
     Raises:
       InputError: something is there, or nothing can be written there.
     """
-    check_folder_place(path)
+    replaces = (ABOUT, WEIGHTS) if overwrite else ()
+    check_folder_place(path, replaces=replaces)
     try:
-        with whole_folder(path) as folder:
+        with whole_folder(path, replaces=replaces) as folder:
             write_variables(folder / WEIGHTS, model.variables, dtype=dtype)
             about = {
                 "format": _FORMAT,

@@ -100,25 +100,37 @@ def check_folder_name(path: Path) -> None:
         raise InputError(f"{path} is a file: name a folder to be made")
 
 
-def check_folder_place(path: Path) -> None:
+def check_folder_place(path: Path, *, replaces: Sequence[str] = ()) -> None:
     """As `check_place`, of a folder to be made; it may be there if it is empty.
+
+    Args:
+      replaces: names of the files that it may hold: those of one made before.
 
     Raises:
       InputError: no folder can be made there, or its name is like a file's.
     """
     check_folder_name(path)
     if os.path.isdir(path):
-        if any(path.iterdir()):
+        others = sorted({entry.name for entry in path.iterdir()} - set(replaces))
+        if others and replaces:
+            raise InputError(
+                f"{path} holds {others[0]}, which is not of what is written: choose "
+                "another folder"
+            )
+        if others:
             raise InputError(f"{path} is not empty: choose another folder")
     elif not os.path.isdir(path.parent):
         raise InputError(f"{path.parent}: no such folder; make it first")
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, *, replaces: Sequence[str] = ()) -> Iterator[Path]:
     """A folder to be filled beside `path`, whose place it takes at the end.
 
     Its name is its own: what others have there, a killed call's too, stays.
+
+    Args:
+      replaces: names of the files that `path` may hold, and that go with it.
 
     Raises:
       OSError: it cannot be made, or `path` is a file or a folder that is not empty;
@@ -128,6 +140,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         partial.mkdir()
         yield partial
-        os.replace(partial, path)
+        if replaces and os.path.isdir(path):
+            check_folder_place(path, replaces=replaces)  # nobody's has come meanwhile
+            former = path.with_name(f".{uuid4().hex}.former")
+            os.replace(path, former)
+            os.replace(partial, path)
+            shutil.rmtree(former)
+        else:
+            os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # it mostly has its name by now

@@ -18,7 +18,7 @@ def find_face(image):
     points = np.zeros((68, 2))
     points[[36, 45, 33]] = box[0] + openface_template(40) - 0.5
     num_faces = {NO_FACE: 0, TWO_FACES: 2}.get(image.width, 1)
-    return Face(points, num_faces, box)
+    return Face(points, num_faces > 0, num_faces, box)
 
 
 def photo(width, seed=0):

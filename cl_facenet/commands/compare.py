@@ -97,7 +97,8 @@ def _print(verdict: "Verdict", photos: Sequence[str]) -> None:
     named = list(zip(map(printable, photos), verdict.faces, strict=True))
     if verdict.distance is None:
         missing = " and ".join(photo for photo, face in named if face.missing)
-        print(f"no verdict: no face found in {missing}")
+        why = f"no face found in {missing}" if missing else verdict.reason
+        print(f"no verdict: {why}")
         print("--on-missing-face=assume compares the middle of such a photo")
     else:
         says = "the same person" if verdict.same else "different people"

@@ -56,19 +56,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Exports, and says how large it is."""
     from cl_facenet.loading import load
-    from cl_facenet.whole_files import check_folder_place
+    from cl_facenet.whole_files import check_folder_name
 
     if arguments.dtype and arguments.format != "safetensors":
         raise UsageError("--dtype is for --format=safetensors: leave it out")
     out = required_output(arguments, _EXAMPLE)
     if arguments.format == "onnx":
         output_file("--out", out, [".onnx"], force=arguments.force, reads=[])
-    elif arguments.force:
-        raise UsageError(
-            "--force is for files: a folder is never replaced; leave it out"
-        )
     else:
-        check_folder_place(out)
+        check_folder_name(out)
     details = _FORMATS[arguments.format](load(arguments.model), out, arguments)
     size = _size(out)
     if arguments.json:
@@ -97,7 +93,7 @@ def _safetensors(
     embedder: "Embedder", out: Path, arguments: argparse.Namespace
 ) -> dict[str, Any]:
     dtype = arguments.dtype or "float32"
-    embedder.save(out, dtype=dtype)
+    embedder.save(out, dtype=dtype, overwrite=arguments.force)
     return {"dtype": dtype}
 
 
@@ -106,7 +102,7 @@ def _stablehlo(
 ) -> dict[str, Any]:
     from cl_facenet.export.stablehlo import save_stablehlo
 
-    return {"max_difference": save_stablehlo(embedder, out)}
+    return {"max_difference": save_stablehlo(embedder, out, overwrite=arguments.force)}
 
 
 _FORMATS = {"onnx": _onnx, "safetensors": _safetensors, "stablehlo": _stablehlo}

@@ -15,7 +15,8 @@ def add_force(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="overwrite the output if it is there (never a photo that is read)",
+        help="overwrite the output if it is there (never a photo that is read, nor a "
+        "folder with other files in it)",
     )
 
 

@@ -46,7 +46,7 @@ def draw_verdict(squares: Sequence[Square], verdict: Verdict) -> bytes:
 def _title(verdict: Verdict) -> tuple[str, str]:
     """The answer, and its colour."""
     if verdict.distance is None:
-        return "No verdict: no face found", DIFFERENT
+        return "No verdict", DIFFERENT
     says, sign, color = (
         ("The same person", "<", SAME)
         if verdict.same

@@ -37,21 +37,17 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class Face:
-    """The landmarks of one face, and what a detector found.
+    """The landmarks of one face, and whether a detector found it.
 
     `points` is float64 [68, 2]: x and y in pixels, (0, 0) being the photo's upper left
     corner and (0.5, 0.5) the middle of its first pixel. `num_faces` is how many were
-    found; of the one taken, `box` is left, top, right and bottom in the same pixels.
+    found; `box` is left, top, right and bottom of the one taken, in the same pixels.
     """
 
     points: np.ndarray
-    num_faces: int
-    box: tuple[int, int, int, int]
-
-    @property
-    def found(self) -> bool:
-        """Whether the landmarks are of a face that was found."""
-        return self.num_faces > 0
+    found: bool
+    num_faces: int = 0
+    box: tuple[int, int, int, int] | None = None
 
 
 def find_face(image: Image.Image) -> Face:
@@ -70,21 +66,8 @@ def find_face(image: Image.Image) -> Face:
     box = _main_face(faces, size) if faces else _assumed_box(size)
     shape = _predictor()(pixels, box)
     points = [(point.x + 0.5, point.y + 0.5) for point in shape.parts()]
-    return Face(
-        np.array(points) * image.size / size,
-        num_faces=len(faces),
-        box=_scaled(box, image.width / size[0], image.height / size[1]),
-    )
-
-
-def _scaled(box: Any, across: float, down: float) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of dlib's box, which has its last row and column."""
-    return (
-        round(across * box.left()),
-        round(down * box.top()),
-        round(across * (box.right() + 1)),
-        round(down * (box.bottom() + 1)),
-    )
+    found = bool(faces), len(faces), _in_photo(box, image.size, size)
+    return Face(np.array(points) * image.size / size, *found)
 
 
 def _detect(pixels: np.ndarray) -> Any:
@@ -106,6 +89,16 @@ def _main_face(faces: Any, size: list[int]) -> Any:
         return float(box.area() - 2 * np.sum((middle - np.array(size) / 2) ** 2))
 
     return max(faces, key=weight)
+
+
+def _in_photo(
+    box: Any, photo_size: tuple[int, int], size: list[int]
+) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of dlib's box, which has its last row and column."""
+    across, down = photo_size[0] / size[0], photo_size[1] / size[1]
+    left, right = round(across * box.left()), round(across * (box.right() + 1))
+    top, bottom = round(down * box.top()), round(down * (box.bottom() + 1))
+    return left, top, right, bottom
 
 
 def _assumed_box(size: list[int]) -> Any:

@@ -34,10 +34,15 @@ def to_stablehlo(embedder: Embedder) -> export.Exported:
     return export.export(program, platforms=PLATFORMS)(images)
 
 
-def save_stablehlo(embedder: Embedder, path: str | os.PathLike[str]) -> float:
+def save_stablehlo(
+    embedder: Embedder, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> float:
     """Writes a folder, whole or not at all, once its program embeds as it does here.
 
     In it are embedder.stablehlo and about.json, which says how photos become squares.
+
+    Args:
+      overwrite: whether a folder of these two files may be replaced.
 
     Returns:
       The largest difference between the program's numbers and the embedder's, of random
@@ -47,7 +52,8 @@ def save_stablehlo(embedder: Embedder, path: str | os.PathLike[str]) -> float:
       InputError: it is above 1e-4, or the folder cannot be written there.
     """
     path = local_path(path)
-    check_folder_place(path)
+    replaces = (PROGRAM, ABOUT) if overwrite else ()
+    check_folder_place(path, replaces=replaces)
     exported = to_stablehlo(embedder)
     content = bytes(exported.serialize())
     again = export.deserialize(bytearray(content))
@@ -64,7 +70,7 @@ def save_stablehlo(embedder: Embedder, path: str | os.PathLike[str]) -> float:
         "platforms": PLATFORMS,
     }
     try:
-        with whole_folder(path) as folder:
+        with whole_folder(path, replaces=replaces) as folder:
             write_whole(folder / PROGRAM, content)
             write_whole(folder / ABOUT, (json.dumps(about, indent=2) + "\n").encode())
     except OSError as error:

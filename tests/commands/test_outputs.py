@@ -107,14 +107,23 @@ def test_another_file_of_the_folder_is_as_any(shell, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["safetensors", "stablehlo"])
-def test_a_folder_is_never_replaced(form, shell, tmp_path):
+def test_a_folder_is_replaced_if_it_was_written_so(form, shell, tmp_path):
     line = f"export model --format={form} --out="
-    refused(shell(f"{line}model"), 1, "model is not empty: choose another folder")
-    refused(shell(f"{line}new --force"), 2, "--force is for files")
+    refused(shell(f"{line}faces"), 1, "faces is not empty: choose another folder")
+    refused(shell(f"{line}faces --force"), 1, "faces holds person 0, which is not of")
     for name in ("faces.onnx", "mine.jpg", "faces.safetensors"):
         refused(shell(line + name), 1, f"{name} is to be a folder, but")
         assert not (tmp_path / name).exists()
     assert shell(f"{line}new") == (0, "")
+    (written,) = (tmp_path / "new").glob("*.s*")  # weights, or the program
+    before = written.stat().st_size
+    written.write_bytes(b"")
+    refused(shell(f"{line}new"), 1, "new is not empty")
+    assert shell(f"{line}new --force") == (0, "")
+    assert written.stat().st_size == pytest.approx(before, rel=0.01)
+    (tmp_path / "new/mine.txt").touch()
+    refused(shell(f"{line}new --force"), 1, "new holds mine.txt, which is not of what")
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "faces", "new"}
 
 
 @pytest.mark.parametrize(

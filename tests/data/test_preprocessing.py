@@ -41,7 +41,7 @@ def test_without_alignment_it_is_the_central_square():
 @pytest.mark.parametrize("found", [True, False])
 def test_alignment_warps_by_the_landmarks(monkeypatch, found):
     points = np.random.default_rng(0).uniform(20, 80, (68, 2))
-    face = Face(points, num_faces=int(found), box=(20, 20, 80, 80))
+    face = Face(points, found, num_faces=int(found), box=(20, 20, 80, 80))
     monkeypatch.setattr(preprocessing, "find_face", lambda image: face)
     square = Preprocessing("dlib", 96)(NOISE)
     expected = align(NOISE, points, ALIGNMENTS["dlib"], 96)
