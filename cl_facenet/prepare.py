@@ -44,9 +44,18 @@ def main(argv: Sequence[str]) -> int:
 
 
 def prepare_folder(
-    source: Path, out: Path, preprocessing: Preprocessing, *, skip_unreadable: bool
+    source: Path,
+    out: Path,
+    align: str | None,
+    image_size: int | None,
+    *,
+    skip_unreadable: bool,
 ) -> None:
     """Stores the people of a folder or archive in `out`, unless they are there.
+
+    Args:
+      align: None: "none", or as the photos were made square before.
+      image_size: None: the alignment's own, or that of the photos.
 
     Raises:
       InputError: unusable photos or archive, or `out` holds something else, which may
@@ -57,11 +66,9 @@ def prepare_folder(
         raise InputError(f"{out} exists and holds no prepared photos: choose another")
     # Not Path.resolve(), which raises where links lead in circles.
     name = f"folder-{os.path.basename(os.path.realpath(source)).split('.')[0]}"
-    prepared_as = source.is_dir() and read_prepared_as(source)
     _make_or_check(
         out,
-        _Wanted(source, out.parent, name),
-        Prepared(prepared_as) if prepared_as else preprocessing,
+        _Wanted(source, out.parent, name, align, image_size),
         skip_unreadable=skip_unreadable,
         instead="choose another --out",
     )
@@ -93,8 +100,14 @@ def prepare_lfw(
     out = lfw_directory(cache_dir, preprocessing)
     _make_or_check(
         out,
-        _Wanted(photos_at, cache_dir, _lfw_name(photos_at), lfw.check_photos),
-        preprocessing,
+        _Wanted(
+            photos_at,
+            cache_dir,
+            _lfw_name(photos_at),
+            preprocessing.align,
+            preprocessing.image_size,
+            lfw.check_photos,
+        ),
         extra_files=files,
         instead="choose another --cache-dir",
     )
@@ -109,19 +122,21 @@ class _Wanted:
       source: a folder or archive.
       workspace: where an archive is unpacked.
       name: what records say they are of.
+      align, image_size: None: not asked for.
       check: raises InputError where they are not what they should be.
     """
 
     source: Path
     workspace: Path
     name: str
+    align: str | None
+    image_size: int | None
     check: Callable[[Source], None] = lambda photos: None
 
 
 def _make_or_check(
     out: Path,
     wanted: _Wanted,
-    preprocessing: Preprocessing | Prepared,
     *,
     instead: str,
     skip_unreadable: bool = False,
@@ -132,16 +147,16 @@ def _make_or_check(
     Raises:
       InputError: unusable photos, or others are there; `instead` says what to do.
     """
-    if is_prepared(out):
-        check_made_of(
-            open_records(out),
-            _known_as(wanted),
-            preprocessing,
-            skip_unreadable=skip_unreadable,
-            instead=instead,
-        )
-        return
-    with _photos_in(wanted) as photos:
+    with _photos_in(wanted) as (photos, preprocessing):
+        if is_prepared(out):
+            check_made_of(
+                open_records(out),
+                photos,
+                preprocessing,
+                skip_unreadable=skip_unreadable,
+                instead=instead,
+            )
+            return
         wanted.check(photos)
         store(
             photos,
@@ -150,14 +165,6 @@ def _make_or_check(
             skip_unreadable=skip_unreadable,
             extra_files=extra_files,
         )
-
-
-def _known_as(wanted: _Wanted) -> Source:
-    """What the photos are known by; those of an archive without unpacking it."""
-    if wanted.source.is_file():
-        return Source(wanted.name, (), fingerprint(wanted.source))
-    with _photos_in(wanted) as photos:
-        return photos
 
 
 def _protocol_files(
@@ -179,19 +186,41 @@ def _lfw_name(photos_at: Path) -> str:
 
 
 @contextlib.contextmanager
-def _photos_in(wanted: _Wanted) -> Iterator[Source]:
+def _photos_in(
+    wanted: _Wanted,
+) -> Iterator[tuple[Source, Preprocessing | Prepared]]:
     """The photos of a folder, or of an archive as long as they are needed."""
     if not wanted.source.is_file():
-        yield dataclasses.replace(folder_source(wanted.source), name=wanted.name)
+        photos = dataclasses.replace(folder_source(wanted.source), name=wanted.name)
+        yield photos, _preprocessing(wanted.source, wanted)
         return
     with unpacked(wanted.source, wanted.workspace) as folder:
-        yield dataclasses.replace(
+        photos = dataclasses.replace(
             folder_source(folder),
             name=wanted.name,
             # Not the time of unpacking, which a folder's fingerprint would have in it.
             fingerprint=fingerprint(wanted.source),
             content="",
         )
+        yield photos, _preprocessing(folder, wanted)
+
+
+def _preprocessing(folder: Path, wanted: _Wanted) -> Preprocessing | Prepared:
+    """As asked for, or as the photos of a folder were made square before.
+
+    Raises:
+      InputError: they were, and in another way than is asked for.
+    """
+    made = read_prepared_as(folder)
+    if made is None:
+        return Preprocessing.of(wanted.align or "none", wanted.image_size)
+    for flag, asked in (("align", wanted.align), ("image_size", wanted.image_size)):
+        if asked not in (None, made[flag]):
+            raise InputError(
+                f"{folder} holds photos that were made square before, with {flag} "
+                f"{made[flag]}: --{flag.replace('_', '-')}={asked} takes the originals"
+            )
+    return Prepared(made)
 
 
 def _tell(directory: Path, data: str, started: float) -> None:
@@ -259,7 +288,6 @@ def _parser() -> argparse.ArgumentParser:
         kind.add_argument(
             "--align",
             choices=ALIGN,
-            default="none",
             help="none: the central square (default); dlib: OpenFace's eyes and nose; "
             "dlib5: ArcFace's five points; dlib5_head: these, with hair and chin",
         )
@@ -279,7 +307,7 @@ def _run_lfw(arguments: argparse.Namespace) -> None:
         arguments.source,
         arguments.protocol,
         arguments.cache_dir or default_cache_dir(),
-        Preprocessing.of(arguments.align, arguments.image_size),
+        Preprocessing.of(arguments.align or "none", arguments.image_size),
     )
 
 
@@ -287,7 +315,8 @@ def _run_folder(arguments: argparse.Namespace) -> None:
     prepare_folder(
         arguments.source,
         arguments.out,
-        Preprocessing.of(arguments.align, arguments.image_size),
+        arguments.align,
+        arguments.image_size,
         skip_unreadable=arguments.skip_unreadable,
     )
 

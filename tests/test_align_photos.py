@@ -13,6 +13,7 @@ from tiny import tiny_config
 from cl_facenet import cli
 from cl_facenet.align_photos import align_photos
 from cl_facenet.data.preprocessing import Preprocessing
+from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
 
@@ -50,6 +51,91 @@ def test_what_is_there_is_not_made_again(faces, tmp_path):
     run(faces, tmp_path / "out")
     assert made.stat().st_mtime_ns == before
     assert (tmp_path / "out/person 2/2.png").exists()
+
+
+def other_faces(path):
+    """Of the same names, of other people."""
+    for number, photo in enumerate(sorted(path.rglob("*.jpg"))):
+        draw_photo(1, number, 0).save(photo)
+    return path
+
+
+def begun(faces, target):
+    """An alignment that was stopped when half of it was done."""
+    run(faces, target)
+    for square in sorted(target.rglob("*.png"))[::2]:
+        square.unlink()
+    return {path: path.stat().st_mtime_ns for path in target.rglob("*")}
+
+
+def add(faces):
+    draw_photo(1, 0, 9).save(faces / "person 0/9.jpg")
+
+
+def mend(faces):
+    """One that was not done yet."""
+    draw_photo(1, 0, 0).save(faces / "person 0/0.jpg")
+
+
+@pytest.mark.parametrize("change", [add, mend])
+def test_what_was_begun_goes_on_with_photos_that_were_not_done(change, faces, tmp_path):
+    begun(faces, tmp_path / "out")
+    change(faces)
+    number = run(faces, tmp_path / "out")["num_photos"]
+    run(faces, tmp_path / "whole")
+    for square in (tmp_path / "whole").rglob("*.png"):
+        made = tmp_path / "out" / square.relative_to(tmp_path / "whole")
+        assert made.read_bytes() == square.read_bytes()
+    assert number == len(list((tmp_path / "out").rglob("*.png")))
+
+
+def of_other_people(faces):
+    other_faces(faces)
+
+
+def changed(faces):
+    draw_photo(1, 0, 1).save(faces / "person 0/1.jpg")
+
+
+def removed(faces):
+    (faces / "person 0/1.jpg").unlink()
+
+
+@pytest.mark.parametrize("change", [of_other_people, changed, removed])
+def test_what_was_begun_does_not_go_on_with_others(change, faces, tmp_path):
+    before = begun(faces, tmp_path / "out")
+    change(faces)
+    says = r"out holds person 0/1\.png, which is not .* align into another folder"
+    with pytest.raises(InputError, match=says):
+        run(faces, tmp_path / "out")
+    now = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
+    assert now == before
+
+
+def test_squares_of_an_earlier_version_do_not_say_of_what_they_are(faces, tmp_path):
+    run(faces, tmp_path / "out")
+    (tmp_path / "out/aligned_from.json").unlink()
+    with pytest.raises(InputError, match=r"is not known to be made of a photo"):
+        run(faces, tmp_path / "out")
+    (tmp_path / "out/aligned_from.json").write_text("[]]")
+    with pytest.raises(InputError, match=r"aligned_from\.json is damaged"):
+        run(faces, tmp_path / "out")
+
+
+def test_what_else_is_among_the_squares_is_not_taken_for_one(faces, tmp_path):
+    run(faces, tmp_path / "out")
+    draw_photo(1, 0, 0).save(tmp_path / "out/person 0/mine.png")
+    with pytest.raises(InputError, match=r"out holds person 0/mine\.png"):
+        run(faces, tmp_path / "out")
+
+
+def test_names_without_endings_stay_apart(tmp_path):
+    (tmp_path / "in").mkdir()
+    for number, name in enumerate(("J.R.Smith", "J.R.Brown", "b.jpg_large")):
+        draw_photo(0, number, 0).save(tmp_path / "in" / name, "JPEG")
+    assert run(tmp_path / "in", tmp_path / "out")["num_photos"] == 3
+    made = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert made == {"J.R.Smith.png", "J.R.Brown.png", "b.png"}
 
 
 def test_an_unreadable_photo_is_named_or_left_out(faces, tmp_path):

@@ -1,6 +1,7 @@
 """Preparing photos from the command line, and training on what it made."""
 
 import os
+import re
 import shutil
 import tarfile
 
@@ -8,6 +9,9 @@ import pytest
 from tiny import tiny_config
 
 from cl_facenet import prepare
+from cl_facenet.align_photos import align_photos
+from cl_facenet.data.preprocessing import Preprocessing
+from cl_facenet.data.records import open_records
 from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
@@ -93,6 +97,111 @@ def test_a_bad_source_is_one_line_and_leaves_nothing(
     assert error.count("\n") == 1
     assert says in error
     assert set(tmp_path.rglob("*")) == before
+
+
+def other_faces(folder, seed):
+    for path in folder.rglob("*.png"):
+        person, photo = path.parent.name.split()[1], path.stem
+        draw_photo(seed, int(person), int(photo)).save(path)
+    return folder
+
+
+def changes(faces, tmp_path):
+    """By what is another one: flags that follow --out of the first."""
+    other = tmp_path / "other"
+    shutil.copytree(faces, other / "faces")
+    other_faces(other / "faces", seed=1)
+    shutil.make_archive(str(other / "faces"), "zip", faces)
+    return {
+        "another source": (f"--source={other / 'faces'}",),
+        "an archive of it": (f"--source={other / 'faces.zip'}",),
+        "another alignment": (f"--source={faces}", "--align=dlib"),
+        "another size": (f"--source={faces}", "--image-size=48"),
+        "no source": (f"--source={tmp_path / 'nowhere/faces'}",),
+    }
+
+
+OF_ANOTHER = "holds photos of another folder-faces, or of this one before photos were"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("another source", OF_ANOTHER),
+        ("an archive of it", OF_ANOTHER),
+        ("another alignment", r"prepared as align none, .*, not as align dlib,"),
+        ("another size", r"image_size 32, .*, not as .* image_size 48,"),
+        ("no source", "nowhere/faces: no such folder"),
+    ],
+)
+def test_what_is_there_is_not_taken_for_another(change, says, faces, tmp_path, capsys):
+    out = tmp_path / "records"
+    assert run(f"--source={faces}", f"--out={out}") == 0
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+    capsys.readouterr()
+    assert run(f"--out={out}", *changes(faces, tmp_path)[change]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search(says, said.err)
+    assert change == "no source" or "choose another --out" in said.err
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
+
+
+def add(faces):
+    draw_photo(0, 0, 9).save(faces / "person 0/9.png")
+
+
+def remove(faces):
+    (faces / "person 0/4.png").unlink()
+
+
+def change(faces):
+    draw_photo(1, 0, 4).save(faces / "person 0/4.png")
+
+
+@pytest.mark.parametrize("edit", [add, remove, change])
+def test_photos_that_were_added_changed_or_removed(edit, faces, tmp_path, capsys):
+    out = tmp_path / "records"
+    assert run(f"--source={faces}", f"--out={out}") == 0
+    edit(faces)
+    assert run(f"--source={faces}", f"--out={out}") == 1
+    assert OF_ANOTHER in capsys.readouterr().err
+    assert run(f"--source={faces}", f"--out={tmp_path / 'anew'}") == 0
+
+
+def test_what_was_left_out_has_to_be_left_out_again(faces, tmp_path, capsys):
+    (faces / "person 0/4.png").write_text("no photo")
+    given = [f"--source={faces}", f"--out={tmp_path / 'records'}"]
+    assert run(*given, "--skip-unreadable") == 0
+    assert run(*given, "--skip-unreadable") == 0
+    assert run(*given) == 1
+    said = capsys.readouterr().err
+    assert "without 1 that are unreadable, as person 0/4.png" in said
+    assert "--skip-unreadable takes them so" in said
+
+
+def test_what_is_passed_over_is_said(faces, tmp_path, capsys):
+    (faces / "person 0/notes.txt").write_text("no photo")
+    assert run(f"--source={faces}", f"--out={tmp_path / 'records'}") == 0
+    said = capsys.readouterr().out
+    assert "1 files passed over: no photos, hidden or of nobody:\n  person 0/no" in said
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_photos_that_were_aligned_before_stay_so(packed, faces, tmp_path, capsys):
+    how = Preprocessing("none", 24)
+    align_photos(faces, tmp_path / "squares", how, skip_unreadable=False)
+    source = tmp_path / "squares"
+    if packed:
+        source = shutil.make_archive(str(source), "zip", source)
+    given = ["folder", f"--source={source}", f"--out={tmp_path / 'out'}"]
+    for _ in range(2):
+        assert prepare.main(given) == 0
+    assert open_records(tmp_path / "out").metadata["preprocessing"] == how.describe()
+    for more in ("--align=dlib", "--image-size=96"):
+        assert prepare.main([*given, more]) == 1
+        asked = re.escape(more)
+        assert re.search(f"square before, with .*: {asked} ", capsys.readouterr().err)
 
 
 def test_something_else_is_not_written_over(faces, tmp_path, capsys):

@@ -21,6 +21,7 @@ _SPLITS = {
     *("set", "sets", "subset", "part", "parts", "batch", "batches", "shard", "chunk"),
 }
 _LIST_ENDINGS = (".txt", ".csv", ".tsv", ".lst", ".list")
+_MANY = 20  # folders in each of an identity's that are more likely identities
 _LIST_BYTES = 1 << 16  # of a list, that are looked at
 
 
@@ -41,7 +42,7 @@ def check_layout(root: Path, walked: Walked) -> None:
     _check_splits(root, tops)
     if len(tops) + bool(loose) < 2:
         _check_list(root, walked)
-    if len(tops) == 1 and not loose:
+    if not loose:
         _check_deeper(root, tops)
 
 
@@ -78,17 +79,20 @@ def check_names(root: Path, names: list[str]) -> None:
 
 
 def _check_splits(root: Path, tops: dict[str, list[str]]) -> None:
-    deeper = [
-        top
-        for top, rests in tops.items()
-        if _words(top) & _SPLITS and all("/" in rest for rest in rests)
-    ]
-    named = [top for top in tops if _words(top) and _words(top) <= _SPLITS]
-    if deeper or (len(named) == len(tops) > 1):
-        splits = deeper or named
+    words = {top: _words(top) for top in tops}
+    named = [top for top in tops if words[top] and words[top] <= _SPLITS]
+    nested = [top for top in tops if all("/" in rest for rest in tops[top])]
+    splits = [top for top in named if top in nested]
+    deeper = any("/" in rest for rests in tops.values() for rest in rests)
+    if len(named) == len(tops) and (deeper or len(tops) > 1):
+        splits = named
+    elif len(tops) > 1 and all(top in nested and words[top] & _SPLITS for top in tops):
+        splits = list(tops)  # lfw_train, lfw_test
+    if splits:
+        one = next((top for top in splits if "train" in top.casefold()), splits[0])
         raise InputError(
             f"{root}: one folder a split ({say_some(splits)}), not one an identity: "
-            f"give one of them, as {root / splits[0]}, or put the folders of all "
+            f"give one of them, as {root / one}, or put the folders of all "
             "identities into one"
         )
 
@@ -99,28 +103,44 @@ def _words(name: str) -> set[str]:
 
 
 def _check_deeper(root: Path, tops: dict[str, list[str]]) -> None:
-    ((top, rests),) = tops.items()
-    inside = {rest.partition("/")[0] for rest in rests if "/" in rest}
-    if len(inside) > 1 and all("/" in rest for rest in rests):
+    """Refuses one folder that holds folders, or some that hold many each."""
+    inside = {
+        (top, rest.partition("/")[0] if "/" in rest else None)
+        for top, rests in tops.items()
+        for rest in rests
+    }
+    below = [name for _, name in inside]
+    if None in below or len(set(below)) < len(below):
+        return
+    if len(below) > 1 and (len(tops) == 1 or len(below) >= _MANY * len(tops)):
+        top = next(iter(tops))
         raise InputError(
-            f"{root}: one folder, {top}, and in it {len(inside)} with photos: if they "
-            f"are the identities, give {root / top}; if all is of {top}, put photos "
-            "right into that folder"
+            f"{root}: all photos are in {len(below):,} folders below "
+            f"{say_some([*tops])}: if those are the identities, give {root / top}; if "
+            "not, put a photo right into a folder of one of these"
         )
 
 
 def _check_list(root: Path, walked: Walked) -> None:
-    """Photos of one folder that a list beside them gives to several identities."""
+    """Refuses photos of one folder that a list beside them gives to several people."""
     photos = {os.path.basename(photo.name) for photo in walked.photos}
     for name in walked.passed_over:
-        if not name.lower().endswith(_LIST_ENDINGS):
+        if not (name.lower().endswith(_LIST_ENDINGS) and (root / name).is_file()):
             continue
         with (root / name).open("rb") as file:
             lines = file.read(_LIST_BYTES).decode(errors="replace").splitlines()
-        rows = [re.split(r"[\s,;]+", line.strip()) for line in lines]
-        owners = Counter(row[1] for row in rows if row[0] in photos and len(row) > 1)
+        owners = Counter(_owner(line, photos) for line in lines)
+        del owners[None]
         if 1 < len(owners) < owners.total():
             raise InputError(
                 f"{root}: all photos are in one folder, and {name} says who is on "
                 "which: put each identity's photos in a sub-folder of its own"
             )
+
+
+def _owner(line: str, photos: set[str]) -> str | None:
+    """What stands beside a photo's name in a line of a list; None: no photo's."""
+    cells = re.split(r"[\s,;]+", line.strip())
+    own = [cell for cell in cells if os.path.basename(cell) in photos]
+    others = [cell for cell in cells if cell not in own]
+    return others[0] if own and others else None

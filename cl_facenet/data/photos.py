@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TypeAlias
 
 import numpy as np
@@ -62,6 +63,11 @@ class Source:
     fingerprint: str
     ignored: Sequence[str] = ()
     content: str = ""
+
+
+def reads_heif() -> bool:
+    """Whether the extra `heif` is installed."""
+    return find_spec("pillow_heif") is not None
 
 
 def open_photo(photo: PhotoLike) -> Image.Image:

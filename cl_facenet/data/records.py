@@ -23,7 +23,7 @@ from cl_facenet.data.building import (
     quiet_tfds,
     remove_leftovers,
 )
-from cl_facenet.data.photos import Source
+from cl_facenet.data.photos import Source, reads_heif
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, say
 from cl_facenet.errors import InputError
 from cl_facenet.plain_paths import plain_path
@@ -101,6 +101,8 @@ def prepare(
     settings = [FORMAT, source.fingerprint, preprocessing.describe(), skip_unreadable]
     if source.content:
         settings.append(source.content)
+    if skip_unreadable and reads_heif():  # which decides what is left out
+        settings.append("heif")
     digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
     size = preprocessing.image_size
     directory = Path(cache_dir) / f"{source.name}-{size}px-{digest}"

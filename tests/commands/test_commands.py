@@ -245,6 +245,53 @@ def test_identify_for_machines(shell, gallery):
     }
 
 
+@pytest.mark.parametrize("above", ["train", "val"])
+def test_a_gallery_of_splits_is_refused(shell, gallery, above, tmp_path):
+    gallery.rename(tmp_path / above)
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / above).rename(gallery / above)
+    status, out, err = shell(
+        f"identify 'faces/person 0/1.jpg' --gallery={gallery} --model=model"
+    )
+    assert (status, out) == (1, "")
+    assert f"one folder a split ({above})" in err
+
+
+def test_people_who_are_links_are_in_a_gallery(shell, made, tmp_path):
+    (tmp_path / "gallery").mkdir()
+    for name, person in (("ann", 0), ("bob", 1)):
+        (tmp_path / "gallery" / name).symlink_to(made / f"faces/person {person}")
+    photo = "'faces/person 1/0.jpg'"
+    line = f"identify {photo} --gallery={tmp_path / 'gallery'} --model=model --json"
+    said = answer(shell(line))
+    assert said["photos"][0]["person"] == "bob"
+    assert said["gallery"]["num_photos"] == 6
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "embed {photos} --out={tmp}/v.npz",
+        "cluster {photos} --out={tmp}/who.html",
+        "align {photos} {tmp}/out --align=none",
+        "identify 'faces/person 2/0.jpg' --gallery={photos}",
+    ],
+)
+def test_what_is_passed_over_is_counted_and_named(line, shell, made, tmp_path):
+    photos = shutil.copytree(made / "faces", tmp_path / "photos")
+    (photos / "person 1/notes.txt").write_text("hello")
+    (photos / "@eaDir").mkdir()
+    line = line.format(photos=photos, tmp=tmp_path)
+    line += "" if line.startswith("align") else " --model=model"
+    status, out, _ = shell(line)
+    assert status == 0
+    assert "unreadable 0, passed over 2\n" in out
+    assert "passed over: person 1/notes.txt\npassed over: @eaDir/\n" in out
+    said = answer(shell(f"{line} --json"))
+    names = said.get("gallery", said)["passed_over"]
+    assert names == ["person 1/notes.txt", "@eaDir/"]
+
+
 # --- cluster ---
 
 

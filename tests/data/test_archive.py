@@ -1,6 +1,7 @@
 """Archives: read where they can be, refused where they would do harm."""
 
 import io
+import shutil
 import tarfile
 import zipfile
 
@@ -46,6 +47,47 @@ def test_people_are_found_in_an_archive(faces, suffix, inside, tmp_path):
         ]
         assert source.photos[0].read().size == (112, 112)
     assert not list((tmp_path / "work").iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".tgz", ".zip"])
+@pytest.mark.parametrize("inside", ["", "people/"])
+def test_what_a_system_adds_is_passed_over_as_in_a_folder(
+    faces, suffix, inside, tmp_path
+):
+    for name in ("__MACOSX/person 0/._a.png", "person 1/@eaDir/a.png", ".DS_Store"):
+        (faces / name).parent.mkdir(parents=True, exist_ok=True)
+        draw_photo(0, 0, 0).save(faces / name, "PNG")
+    shutil.make_archive(
+        str(tmp_path / "faces"),
+        {".tgz": "gztar", ".zip": "zip"}[suffix],
+        *((tmp_path, "faces") if inside else (faces,)),
+    )
+    path = next(tmp_path.glob("faces.*"))
+    with unpacked(path, tmp_path / "work") as folder:
+        there, unpacked_ = folder_source(faces), folder_source(folder)
+        assert [p.name for p in unpacked_.photos] == [p.name for p in there.photos]
+        assert unpacked_.ignored == there.ignored
+        assert "__MACOSX/" in there.ignored
+
+
+def test_a_readme_beside_the_people_s_folder_does_not_make_it_a_person(faces, tmp_path):
+    (tmp_path / "README.txt").write_text("of 2026")
+    path = tmp_path / "faces.zip"
+    with zipfile.ZipFile(path, "w") as zipped:
+        zipped.write(tmp_path / "README.txt", "README.txt")
+        for photo in sorted(faces.rglob("*.png")):
+            zipped.write(photo, f"people/{photo.relative_to(faces)}")
+    with unpacked(path, tmp_path / "work") as folder:
+        assert len({photo.person for photo in folder_source(folder).photos}) == 3
+
+
+def test_a_person_s_sub_folders_are_not_people(faces, tmp_path):
+    for person in ("person 1", "person 2"):
+        (faces / "person 0" / person).mkdir()
+        (faces / person / "a.png").rename(faces / "person 0" / person / "a.png")
+        (faces / person).rmdir()
+    with unpacked(pack(faces, tmp_path / "one.zip", ""), tmp_path / "work") as folder:
+        assert [entry.name for entry in folder.iterdir()] == ["person 0"]
 
 
 def test_one_person_s_folder_is_not_passed_through(faces, tmp_path):

@@ -1,3 +1,4 @@
+import hashlib
 import os
 from pathlib import Path
 
@@ -52,6 +53,45 @@ def test_hidden_and_other_files_are_left_out(faces):
     assert [photo.name for photo in folder_source(faces).photos] == expected
 
 
+def test_what_is_left_out_is_named(faces):
+    for name in ("s1/.DS_Store", "s1/notes.txt", "notes.txt"):
+        (faces / name).write_text("no photo")
+    save_photo(faces / "stray.jpg")
+    ignored = ["stray.jpg", "notes.txt", "s1/notes.txt", "s1/.DS_Store"]
+    assert folder_source(faces).ignored == ignored
+
+
+def test_our_own_descriptions_are_not_passed_over(faces):
+    (faces / "preprocessing.json").write_text("{}")
+    (faces / "aligned_from.json").write_text("{}")
+    assert folder_source(faces).ignored == []
+
+
+def test_contents_that_differ_in_nothing_else_are_told_apart(faces):
+    def both():
+        source = folder_source(faces)
+        return source.fingerprint, source.content
+
+    path = faces / "s1/a.PGM"
+    before, status = both(), path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    fingerprint, content = both()
+    assert fingerprint == before[0]
+    assert content != before[1]
+
+
+def test_the_fingerprint_is_what_it_was(tmp_path):
+    """Or every run of an earlier version would be of other photos."""
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"12345")
+        os.utime(tmp_path / name, ns=(7, 7))
+    lines = [f"{name}\0" + "5\0" + "7\n" for name in ("a/1.png", "a/2.png", "b/1.png")]
+    expected = hashlib.sha256("".join(lines).encode()).hexdigest()
+    assert folder_source(tmp_path).fingerprint == expected
+
+
 def test_the_fingerprint_follows_names_sizes_and_times(faces):
     first = folder_source(faces).fingerprint
     assert folder_source(faces).fingerprint == first
@@ -96,6 +136,14 @@ def test_bad_folders_say_what_to_do(tmp_path):
 def test_a_person_without_photos_is_named(faces):
     (faces / "nobody").mkdir()
     with pytest.raises(InputError, match=r"nobody: no photos in it"):
+        folder_source(faces)
+
+
+def test_and_what_is_there_instead(faces):
+    (faces / "nobody").mkdir()
+    (faces / "nobody/1.cr3").touch()
+    says = r"nobody: no photos in it, but nobody/1\.cr3; add some, or move it"
+    with pytest.raises(InputError, match=says):
         folder_source(faces)
 
 

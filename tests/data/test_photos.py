@@ -252,3 +252,39 @@ def test_other_formats_are_said_to_be_none_of_ours(tmp_path):
     with pytest.raises(InputError, match=r"a\.pcx: unreadable photo \(none of AVIF, B"):
         open_photo(tmp_path / "a.pcx")
     assert open_photo(tmp_path / "a.avif").size == (8, 8)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_heic_photos_are_read(tmp_path, turned):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    photo = pillow_heif.from_pillow(two_halves(RED, BLUE, size=(64, 48)))
+    photo.save(tmp_path / "a.jpg", quality=95, exif=exif.tobytes())
+    pixels = np.asarray(open_photo(tmp_path / "a.jpg"), int)
+    assert pixels.shape == ((64, 48, 3) if turned else (48, 64, 3))
+    red, blue = pixels[5, 43 if turned else 5], pixels[43, 5]
+    assert red[0] > 200 > 60 > red[2]
+    assert blue[2] > 200 > 60 > blue[0]
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"a\.jpg: unreadable photo"):
+        open_photo(tmp_path / "a.jpg")
+
+
+def test_without_its_extra_a_heic_photo_says_which(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(
+        InputError, match=r"a\.heic: .*pip install 'cl-facenet\[heif\]'"
+    ):
+        open_photo(tmp_path / "a.heic")
+
+
+def test_a_camera_s_raw_file_is_not_read_as_its_preview(tmp_path):
+    preview = Image.new("RGB", (16, 12), RED)
+    preview.save(tmp_path / "a.tif", tiffinfo={254: 1})
+    preview.save(tmp_path / "a.nef", "TIFF")
+    for name in ("a.tif", "a.nef"):
+        with pytest.raises(InputError, match=r"preview only; give the photo as a JPEG"):
+            open_photo(tmp_path / name)

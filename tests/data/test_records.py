@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +14,7 @@ from cl_facenet.data import records as records_module
 from cl_facenet.data.orl import orl_source
 from cl_facenet.data.photos import Photo, Source, fit_square
 from cl_facenet.data.preprocessing import Preprocessing
-from cl_facenet.data.records import prepare
+from cl_facenet.data.records import open_records, prepare
 from cl_facenet.data.synthetic import synthetic_source
 from cl_facenet.errors import InputError
 
@@ -85,6 +87,123 @@ def test_photo_names_may_be_any_text(tmp_path):
     records = store(Source("folder-x", photos, "1"), tmp_path)
     assert records.names() == ["Zoë/日本 \N{GRINNING FACE}.jpg"]
     assert records.people == ["Zoë"]
+
+
+class Unread:
+    """Records none of which may be read."""
+
+    def __getitem__(self, index):
+        raise AssertionError("read")
+
+    def __iter__(self):
+        raise AssertionError("read")
+
+
+def test_names_are_told_without_reading_a_record(source, tmp_path):
+    records = replace(store(source, tmp_path), encoded=Unread())
+    assert records.names() == [photo.name for photo in source.photos]
+
+
+def test_records_of_an_early_version_are_read(source, tmp_path):
+    """They have no list of names, and say neither their format nor their content."""
+    store(source, tmp_path)
+    (directory,) = tmp_path.iterdir()
+    (directory / "names.json").unlink()
+    edit_metadata(directory, lambda about: [about.pop("format"), about.pop("content")])
+    records = store(source, tmp_path)
+    assert records.names() == [photo.name for photo in source.photos]
+    assert "format" not in records.metadata
+
+
+def edit_metadata(directory, edit):
+    about = json.loads((directory / "metadata.json").read_text())
+    edit(about)
+    (directory / "metadata.json").write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize("content", ["", "5", '["p1/1"]'])
+def test_a_damaged_list_of_names_is_named(source, tmp_path, content):
+    records = store(source, tmp_path)
+    (records.directory / "names.json").write_text(content)
+    with pytest.raises(InputError, match=r"damaged \(names\.json"):
+        records.names()
+
+
+def test_what_is_passed_over_is_what_is_so_now(source, tmp_path):
+    assert store(source, tmp_path).metadata["ignored"] == []
+    now = replace(source, ignored=["notes.txt"])
+    assert store(now, tmp_path).metadata["ignored"] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("key", ["source", "fingerprint", "preprocessing"])
+def test_kept_records_are_not_known_by_their_folder_s_name(source, tmp_path, key):
+    directory = store(source, tmp_path).directory
+    other = Preprocessing("dlib", SIZE).describe() if key == "preprocessing" else "b"
+    edit_metadata(directory, lambda about: about.update({key: other}))
+    with pytest.raises(InputError, match=r"holds photos .*another data\.cache_dir"):
+        store(source, tmp_path)
+
+
+def test_contents_that_differ_in_nothing_else_have_their_own_records(source, tmp_path):
+    one, other = (replace(source, content=content) for content in ("a", "b"))
+    assert store(one, tmp_path).directory != store(other, tmp_path).directory
+
+
+def test_what_is_left_out_for_want_of_a_reader_is_read_when_there_is_one(
+    source, tmp_path, monkeypatch
+):
+    folders = set()
+    for reads in (False, True):
+        monkeypatch.setattr(records_module, "reads_heif", lambda reads=reads: reads)
+        folders.add(store(source, tmp_path, skip_unreadable=True).directory)
+    assert len(folders) == 2
+
+
+# --- what is there instead ---
+
+
+def half(directory):
+    (directory / "metadata.json").unlink()
+
+
+def without_photos(directory):
+    for file in directory.glob("*.array_record*"):
+        file.unlink()
+
+
+def truncated(directory):
+    (file,) = directory.glob("*.array_record*")
+    file.write_bytes(file.read_bytes()[:-10])
+
+
+def later(directory):
+    edit_metadata(directory, lambda about: about.update(format=4))
+
+
+def no_records(directory):
+    for file in directory.iterdir():
+        file.unlink()
+    (directory / "mine.txt").touch()
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (half, r"damaged \(metadata\.json missing\); prepare them again"),
+        (without_photos, r"damaged \(\*\.array_record\* missing\)"),
+        (truncated, r"damaged \([\d,]+ of [\d,]+ bytes are there\)"),
+        (later, r"later version .* \(format 4, this one reads 3\): update it"),
+        (no_records, "holds no prepared photos: check the path, or make some by"),
+        (shutil.rmtree, "no such folder of prepared photos"),
+    ],
+)
+def test_what_is_wrong_with_records_is_said(source, tmp_path, harm, says):
+    directory = store(source, tmp_path).directory
+    harm(directory)
+    with pytest.raises(InputError, match=says) as caught:
+        open_records(directory)
+    assert str(caught.value).startswith(str(directory))
+    assert "delete" not in str(caught.value)
 
 
 def test_a_second_call_reads_nothing(source, tmp_path):
