@@ -42,8 +42,8 @@ def in_todays_words(config: Mapping[str, Any], written_in: int) -> dict[str, Any
     Raises:
       ValueError: that version is a later one.
     """
-    if not 1 <= written_in <= version():
-        raise ValueError(f"version {written_in}")
+    if not isinstance(written_in, int) or not 1 <= written_in <= version():
+        raise ValueError(f"version {written_in!r}")
     values = dict(_renamed(key, value) for key, value in flat(config))
     for change in CHANGES[written_in - 1 :]:
         values = change(values)

@@ -13,6 +13,11 @@ RENAMED = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_changes(monkeypatch):
+    monkeypatch.setattr(config_history, "CHANGES", ())
+
+
 def test_what_has_no_history_stays():
     assert in_todays_words(OLD, 1) == OLD
     assert nested(dict(flat(OLD))) == OLD
