@@ -50,8 +50,8 @@ def in_todays_words(config: Mapping[str, Any], written_in: int) -> dict[str, Any
     Raises:
       ValueError: that version is a later one.
     """
-    if not 1 <= written_in <= version():
-        raise ValueError(f"version {written_in}")
+    if not isinstance(written_in, int) or not 1 <= written_in <= version():
+        raise ValueError(f"version {written_in!r}")
     values = dict(_renamed(key, value) for key, value in flat(config))
     for change in CHANGES[written_in - 1 :]:
         values = change(values)
@@ -60,8 +60,12 @@ def in_todays_words(config: Mapping[str, Any], written_in: int) -> dict[str, Any
 
 def name_today(name: str) -> str | None:
     """The name that a key has today, if its old one is `name` or ends with it."""
-    found = [new for old, new in RENAMED.items() if f".{old}".endswith(f".{name}")]
-    return found[0].key if found and found[0].key != name else None
+    found = [
+        new.key
+        for old, new in RENAMED.items()
+        if new.key != old and f".{old}".endswith(f".{name}")
+    ]
+    return found[0] if found else None
 
 
 def flat(config: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -77,16 +77,22 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
         raise UsageError(f"{unparsed[0]} is not a flag: see --help")
     if config is not None:
         return config
-    if not _WORKDIR.value:
-        raise UsageError("name a config: --config=configs/nn4.py")
-    from cl_facenet.run_config import read_run_config
+    if _WORKDIR.value:
+        from cl_facenet.run_config import read_run_config
+        from cl_facenet.workdir import is_run
 
-    return read_run_config(local_path(_WORKDIR.value))
+        workdir = local_path(_WORKDIR.value)
+        if is_run(workdir) or _MODE.value != "train":
+            return read_run_config(workdir)
+    raise UsageError("name a config: --config=configs/nn4.py")
 
 
 def _complaint(error: Exception, argv: Sequence[str]) -> str:
     """One line on a flag or a config file that could not be used."""
     says = str(error.args[0]) if error.args else ""
+    keys = [word for word in argv if word.startswith("--config.")]
+    if keys and isinstance(error, flags.UnrecognizedFlagError) and "'config." in says:
+        return f"{keys[0]}: give --config=FILE, too"
     if isinstance(error, AttributeError | KeyError):
         key = (re.findall(r"\w+", says) or [""])[0]
         given = [a for a in argv if re.match(rf"--config\.(.*\.)?{key}(\.|=|$)", a)]

@@ -87,10 +87,15 @@ def read_config(workdir: Path) -> dict[str, Any]:
     version = config.pop(_VERSION, 1)
     try:
         return config_history.in_todays_words(config, version)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise InputError(
             f"{path} is of a later cl_facenet ({_VERSION} {version!r}, this one reads "
             f"up to {config_history.version()}): pip install --upgrade cl-facenet"
+        ) from error
+    except (LookupError, TypeError) as error:
+        raise InputError(
+            f"{path} is not the config of a run ({type(error).__name__}: {error}): "
+            "bring back a copy of it, or choose another --workdir"
         ) from error
 
 

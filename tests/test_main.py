@@ -90,9 +90,9 @@ def test_bad_folders_are_one_line_each(tmp_path):
 
 def test_the_real_network_on_a_folder_of_photos(tmp_path):
     """The plain command, shortened; then the embedder, evaluation, and the end."""
-    folder_of_faces(tmp_path / "my faces", people=6, photos=5)
+    folder_of_faces(tmp_path / "my faces [2024]", people=6, photos=5)
     arguments = (
-        f"--config={ROOT / 'configs/nn4.py'}:my faces",
+        f"--config={ROOT / 'configs/nn4.py'}:my faces [2024]",
         "--config.num_epochs=1",
         "--config.batch_size=8",
         "--config.optimizer.warmup_epochs=0.0",
@@ -102,16 +102,38 @@ def test_the_real_network_on_a_folder_of_photos(tmp_path):
     assert trained.returncode == 0, trained.stderr
     assert "photos/s" in trained.stderr
     assert "area under the ROC" in trained.stdout
-    workdir = tmp_path / "runs" / "nn4-my faces"
+    workdir = tmp_path / "runs" / "nn4-my faces [2024]"
     results = json.loads((workdir / "results.json").read_text())
     assert results["verification"]["num_pairs"] == 45  # of 2 people's 10 photos
 
     finished = main(*arguments, cwd=tmp_path)
     assert finished.returncode == 0
-    assert "runs/nn4-my faces is finished" in finished.stderr
+    assert "runs/nn4-my faces [2024] is finished" in finished.stderr
     other = main(*arguments, "--config.center.weight=0.0", cwd=tmp_path)
     assert other.returncode == 2
     assert "center.weight (1.0 there, 0.0 here)" in other.stderr
+
+    (workdir / "results.json").unlink()
+    run = f"--workdir={workdir}"
+    evaluated = main("--mode=evaluate", run, cwd=tmp_path)
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert json.loads((workdir / "results.json").read_text()) == results
+    again = main(run, cwd=tmp_path)
+    assert "is finished: nothing to train" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--mode=evaluate"], 1, "is not the directory of a run: no config.json in it"),
+        (["--config.seed=1"], 2, "--config.seed=1: give --config=FILE, too"),
+    ],
+)
+def test_a_workdir_alone_has_to_be_a_run(arguments, status, says, tmp_path):
+    process = main(*arguments, f"--workdir={tmp_path}")
+    assert process.returncode == status
+    assert process.stderr.count("\n") == 1, process.stderr
+    assert says in process.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from PIL import Image
 from tiny import TINY, tiny_config, unresolved_config
 
 import cl_facenet
+import cl_facenet.train as train_module
 from cl_facenet import kept_traces
 from cl_facenet.checkpoint import Checkpoints, restore_parts
 from cl_facenet.data.folder import PREPARED_AS
@@ -221,6 +223,53 @@ def test_killed_and_resumed_is_bit_for_bit_uninterrupted(
     assert_same_runs(whole, broken, config)
     results = [(d / "results.json").read_text() for d in (whole, broken)]
     assert results[0] == results[1]
+
+
+def test_a_second_training_in_a_workdir_is_refused_and_the_first_goes_on(
+    config, cache, whole, tmp_path
+):
+    """It may be evaluated meanwhile; killed, it leaves the way free."""
+    workdir = tmp_path / "run"
+    process = run_tiny(workdir, cache, seconds_a_step=0.5)
+    wait_for(process, (workdir / "checkpoints" / "5").exists)
+    with pytest.raises(InputError, match=f"another process is .*process {process.pid}"):
+        train(config, workdir)
+    assert evaluate(config, workdir)["step"] < 22
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+    train(config, workdir)
+    assert_same_runs(whole, workdir, config)
+    assert not list(workdir.glob(".*"))
+
+
+def test_two_new_runs_of_one_workdir_meet(config, whole, tmp_path, monkeypatch):
+    """Both find none there; the one that comes later finds the other one's."""
+    begun = shutil.copytree(whole, tmp_path / "begun")
+    begin = train_module._begin
+
+    def late(config, workdir, *others):
+        begun.rename(workdir)
+        return begin(config, workdir, *others)
+
+    monkeypatch.setattr(train_module, "_begin", late)
+    config.seed = 1
+    with pytest.raises(UsageError, match=r"seed \(0 there, 1 here\)"):
+        train(config, tmp_path / "run")
+    assert saved_steps(tmp_path / "run") == saved_steps(whole)
+
+
+@pytest.mark.parametrize("name", ["faces [2024]", "a\\b", os.fsdecode(b"a\nb\xff")])
+def test_a_workdir_of_any_name_is_a_run(config, whole, tmp_path, name):
+    """And a copy of it under a plain name, too."""
+    workdir = tmp_path / name / "run"
+    results = train(config, workdir)
+    assert_same_runs(whole, workdir, config)
+    assert evaluate(None, workdir) == results
+    images = np.zeros((1, 32, 32, 3), np.uint8)
+    expected = cl_facenet.load(workdir)(images)
+    shutil.copytree(workdir, tmp_path / "plain")
+    np.testing.assert_array_equal(cl_facenet.load(tmp_path / "plain")(images), expected)
 
 
 def test_asked_to_end_it_saves_and_nothing_is_different_in_the_end(

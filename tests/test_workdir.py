@@ -43,3 +43,14 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "results.json").write_text("")
     with pytest.raises(InputError, match=r"results\.json is damaged"):
         workdirs.read_results(tmp_path)
+
+
+def test_what_a_training_is_in_is_refused_to_another(tmp_path):
+    workdir = tmp_path / "runs" / "one"
+    again = workdirs.only_training(workdir)
+    says = r"another process is training in .*one \(process \d+ on "
+    with workdirs.only_training(workdir), pytest.raises(InputError, match=says):
+        again.__enter__()
+    assert list(workdir.iterdir()) == []
+    with workdirs.only_training(workdir):
+        pass
