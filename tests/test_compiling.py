@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +65,11 @@ def test_an_option_that_this_xla_does_not_know_is_left_out(
         assert (compiling._known_options() is not None) == is_known
     finally:
         compiling._known_options.cache_clear()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="they get a newer JAX")
+def test_the_oldest_jax_that_is_allowed_is_one_that_runs_these_tests():
+    """Python 3.11 gets it, and no newer one."""
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    needs = tomllib.loads(project.read_text())["project"]["dependencies"]
+    assert f"jax>={version('jax')}" in needs
