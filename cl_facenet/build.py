@@ -10,6 +10,7 @@ import optax
 from ml_collections import ConfigDict
 
 from cl_facenet.center_rules import RULES
+from cl_facenet.config import resolved
 from cl_facenet.data.augment import Augment
 from cl_facenet.data.pipeline import Batch, num_batches, train_batches
 from cl_facenet.data.records import Records
@@ -49,13 +50,12 @@ def build_model(
     config: ConfigDict, num_classes: int, layout: Layout = ONE_DEVICE
 ) -> FaceNet:
     """The config's network for `num_classes` people, with the head of its loss."""
-    loss, scale = LOSSES[config.loss.name], config.model.logit_scale
-    if scale is None:
-        scale = loss.scale or 1.0  # where the head has none it is not read
+    config = resolved(config)
+    scale = config.model.logit_scale or 1.0  # None: the head does not read it
     return create_model(
         **{**config.model, "logit_scale": scale},
         num_classes=num_classes,
-        head=loss.head,
+        head=LOSSES[config.loss.name].head,
         spare_columns=spare_columns(layout, num_classes),
     )
 
@@ -69,7 +69,7 @@ def build_optimizer(
     config: ConfigDict, *, num_photos: int, num_steps: int
 ) -> tuple[optax.GradientTransformation, np.ndarray]:
     """The optax transformation, and the learning rate of each step [num_steps]."""
-    opt = config.optimizer
+    opt = resolved(config).optimizer
     steps_per_epoch = num_photos / config.batch_size
     schedule = make_schedule(
         opt.schedule,
@@ -77,7 +77,7 @@ def build_optimizer(
         num_steps=num_steps,
         warmup_steps=round(opt.warmup_epochs * steps_per_epoch),
         decay_steps=tuple(round(e * steps_per_epoch) for e in opt.decay_epochs or ()),
-        decay_factor=opt.decay_factor or 0.0,
+        decay_factor=opt.decay_factor,
     )
     optimizer = make_optimizer(
         opt.name,
@@ -165,6 +165,7 @@ def build_train_step(
     layout: Layout = ONE_DEVICE,
 ) -> TrainStep:
     """The config's jitted train step."""
+    config = resolved(config)
     return make_train_step(
         model,
         tx,

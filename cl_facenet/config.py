@@ -155,9 +155,15 @@ def completed(config: ConfigDict) -> ConfigDict:
     Raises:
       UsageError: no run could use it.
     """
+    config = resolved(config)
+    validate(config)
+    return config
+
+
+def resolved(config: ConfigDict) -> ConfigDict:
+    """A copy of a config in which nothing is left to a choice."""
     config = config.copy_and_resolve_references()
     resolve(config)
-    validate(config)
     return config
 
 

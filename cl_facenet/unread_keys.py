@@ -34,25 +34,20 @@ class Readers(NamedTuple):
         return "1 or more" if self.values is None else ", ".join(self.values)
 
 
+def _with(table: Mapping[str, Any], field: str) -> list[str]:
+    """The names in a table of those that have such a thing."""
+    return [name for name, x in table.items() if getattr(x, field) is not None]
+
+
 # Every key that is not here is read always.
 READERS = (
-    Readers(("loss.margin",), "loss.name", [n for n, x in LOSSES.items() if x.margin]),
+    Readers(("loss.margin",), "loss.name", _with(LOSSES, "margin")),
+    Readers(("model.logit_scale",), "loss.name", _with(LOSSES, "scale")),
     Readers(
-        ("loss.label_smoothing", "loss.class_share"),
-        "loss.name",
-        [n for n, x in LOSSES.items() if x.head],
+        ("loss.label_smoothing", "loss.class_share"), "loss.name", _with(LOSSES, "head")
     ),
-    Readers(
-        ("model.logit_scale",), "loss.name", [n for n, x in LOSSES.items() if x.scale]
-    ),
-    *(
-        Readers(
-            (f"optimizer.{key}",),
-            "optimizer.name",
-            [n for n, own in OPTIMIZERS.items() if getattr(own, key) is not None],
-        )
-        for key in ("momentum", "epsilon")
-    ),
+    Readers(("optimizer.momentum",), "optimizer.name", _with(OPTIMIZERS, "momentum")),
+    Readers(("optimizer.epsilon",), "optimizer.name", _with(OPTIMIZERS, "epsilon")),
     Readers(
         ("optimizer.decay_epochs", "optimizer.decay_factor"),
         "optimizer.schedule",
@@ -79,7 +74,8 @@ READERS = (
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a nested config that are read, by keys such as "loss.name"."""
     values = dict(flat(config))
-    return {key: x for key, x in values.items() if key not in unread(values)}
+    without = unread(values)
+    return {key: value for key, value in values.items() if key not in without}
 
 
 def unread(values: Flat) -> dict[str, Readers]:
@@ -102,5 +98,6 @@ def refuse_unread(values: Flat, defaults: Flat) -> None:
         if value not in (None, defaults[key]):
             raise UsageError(
                 f"{key} is {value}: {readers.choice}={values[readers.choice]} does "
-                f"not read it, leave it out (read by {readers})"
+                "not read it, leave it out of the command or the config file (read by "
+                f"{readers})"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lfw_like import expect_it, write_lfw
-from tiny import TINY, tiny_config
+from tiny import TINY, tiny_config, use_data
 
 from cl_facenet import cli, prepare
 from cl_facenet.benchmark import benchmark
@@ -30,7 +30,8 @@ def made(tmp_path_factory):
     )
     for protocol in ("sets_1_to_5", "sets_6_to_10"):
         config = tiny_config(cache, num_epochs=2)
-        config.data.name, config.data.lfw.protocol = "lfw", protocol
+        use_data(config, "lfw")
+        config.data.lfw.protocol = protocol
         train(config, root / protocol)
     yield root
     patch.undo()

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 from evaluated import CLASSES, config_of
 
 from cl_facenet import evaluate
+from cl_facenet.checkpoint import restore_parts
 
 HERE = Path(__file__).parent
 
@@ -39,6 +41,9 @@ def test_evaluation_leaves_head_and_centers_where_they_were_trained(tiny, tmp_pa
     centers = np.array(seen["centers"])
     assert centers.shape == (30, 8)  # as many as are drawn
     assert np.abs(centers).sum(1).all()
+    whole = {"centers": jax.ShapeDtypeStruct((CLASSES, 8), np.float32)}
+    parts, _ = restore_parts(workdir / "checkpoints", {"center_state": whole})
+    np.testing.assert_array_equal(parts["center_state"]["centers"][:30], centers)
     on_one = evaluate.evaluate(config_of(cache), workdir)
     there = seen["results"]
     assert on_one["classification"]["num_classes"] == CLASSES

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -85,3 +88,11 @@ def test_several_threads_set_where_programs_are_kept_once(tmp_path, monkeypatch)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: compiling.keep_programs(), range(8)))
     assert resets == [1]
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="they get a newer JAX")
+def test_the_oldest_jax_that_is_allowed_is_one_that_runs_these_tests():
+    """Python 3.11 gets it, and no newer one."""
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    needs = tomllib.loads(project.read_text())["project"]["dependencies"]
+    assert f"jax>={version('jax')}" in needs

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from faces import folder_of_faces
 from PIL import Image
-from tiny import TINY, tiny_config, unresolved_config
+from tiny import TINY, tiny_config, unresolved_config, use_data
 
 import cl_facenet
 import cl_facenet.train as train_module
@@ -397,9 +397,9 @@ def test_parameters_that_overflow_are_not_kept(config, tmp_path):
     """Loss and gradient of the step are fine; what it makes of them is not."""
     config.optimizer.update(name="sgd", epsilon=None)  # adam's, of a resolved config
     config.optimizer.schedule = "constant"
-    config.optimizer.learning_rate = 1e9
+    config.optimizer.learning_rate = config.optimizer.weight_decay = 2e9
     config.optimizer.momentum = 0.0
-    config.optimizer.weight_decay = 1e31
+    config.model.embedding_size = 128  # whose squares are more than a float32 holds
     config.optimizer.warmup_epochs = 0.0
     config.log_every_steps = config.checkpoint_every_steps = 1
     with pytest.raises(InputError, match=r"at step 1: parameter_norm inf"):
@@ -423,7 +423,7 @@ def test_a_run_can_be_evaluated_before_its_end_and_goes_on(
 
 def test_changed_photos_are_refused(config, tmp_path):
     folder_of_faces(tmp_path / "faces", people=6, photos=5)
-    config.data.name, config.data.path = "folder", str(tmp_path / "faces")
+    use_data(config, "folder", tmp_path / "faces")
     config.num_epochs = 2
     train(config, tmp_path / "run")
     (tmp_path / "run" / "results.json").unlink()
@@ -505,7 +505,7 @@ def test_people_made_of_two(config, tmp_path):
             image.resize((32, 32)).save(photo)
     prepared_as = Preprocessing("dlib5", 32).describe()
     (people / PREPARED_AS).write_text(json.dumps(prepared_as))
-    config.data.name, config.data.path = "folder", str(people)
+    use_data(config, "folder", people)
     config.data.composites.people, config.data.composites.photos = 5, 3
     config.num_epochs, workdir = 2, tmp_path / "run"
     results = train(config, workdir)

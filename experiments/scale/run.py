@@ -2,7 +2,8 @@
 
 python -m experiments.scale.run [--steps=7] [--rounds=3]
 
-A process for every line; lines take turns, round after round. It writes results.json
+A process for every line, on one device if it names no more; lines take turns, round
+after round. It writes results.json
 and table.md beside itself; `paper.py` computes from the formulas what no machine here
 has room for.
 """
@@ -28,6 +29,13 @@ LINES: tuple[tuple[str, int, dict[str, Any], int], ...] = (
     ("100 k people", 100_000, {}, 1),
     ("1 M people", 1_000_000, {}, 1),
     ("1 M people, a tenth of them a step", 1_000_000, {"loss.class_share": 0.1}, 1),
+    ("1 M people, 8 made-up devices", 1_000_000, {"parallel.model_axis": 8}, 1),
+    (
+        "1 M people, 8 made-up devices, a tenth of them a step",
+        1_000_000,
+        {"parallel.model_axis": 8, "loss.class_share": 0.1},
+        1,
+    ),
     ("1 k people, blocks computed anew", 1_000, {"model.remat": True}, 1),
     ("1 k people, in 4 parts", 1_000, {"micro_batches": 4}, 1),
     ("1 k people, 2 processes", 1_000, {}, 2),
@@ -43,13 +51,15 @@ def measure(people: int, changes: Any, processes: int, steps: int) -> dict[str, 
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
+    devices = changes.get("parallel.model_axis", 1)
+    made_up = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     hosts = ",".join([f"localhost:{port}", *["localhost"] * (processes - 1)])
     started = [
         subprocess.Popen(
             command + ([hosts, str(number)] if processes > 1 else []),
             stdout=subprocess.PIPE,
             text=True,
-            env=runs.ENVIRONMENT,
+            env=runs.ENVIRONMENT | made_up,
         )
         for number in range(processes)
     ]
@@ -68,8 +78,9 @@ def table(results: dict[str, Sequence[dict[str, Any]]]) -> str:
         seconds = [one["seconds"] for one in own]
         peak = max(one["peak_bytes"] for one in own)
         estimate = own[0]["state_bytes"] + own[0]["step_bytes"]
-        whole = not changes and processes == 1
-        formula = people_bytes(people, BATCH) / 2**30 if whole else None
+        devices = changes.get("parallel.model_axis", 1)
+        whole = not set(changes) - {"parallel.model_axis"} and processes == 1
+        formula = people_bytes(people, BATCH, devices) / 2**30 if whole else None
         rows.append(
             [
                 name,
@@ -81,7 +92,7 @@ def table(results: dict[str, Sequence[dict[str, Any]]]) -> str:
                 f"{peak / 2**30:.2f}",
             ]
         )
-    head = ["", "ms a step", "rounds", "photos/s", "GiB a process, told before"]
+    head = ["", "ms a step", "rounds", "photos/s", "GiB a device, told before"]
     head += ["GiB of people, by the formula", "GiB at most, all processes"]
     return runs.markdown(head, rows)
 
