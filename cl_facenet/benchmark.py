@@ -155,7 +155,12 @@ def _open(protocol: str, photos: str, cache_dir: str, embedder: Embedder) -> Rec
         return open_records(local_path(photos))
     made = embedder.preprocessing
     cache = local_path(cache_dir) if cache_dir else default_cache_dir()
-    return open_lfw(cache, made.align, made.image_size)
+    try:
+        return open_lfw(cache, made.align, made.image_size)
+    except InputError as error:
+        if protocol in _LFW:
+            raise
+        raise InputError(f"{error}; other photos are named by --photos=DIR") from error
 
 
 def _listed(protocol: str, photos: str) -> PairList | None:

@@ -191,6 +191,11 @@ def test_what_cannot_be_scored_is_said(made, tmp_path):
         score(made, f"pairs:{tmp_path / 'none.txt'}", "sets_1_to_5")
     with pytest.raises(InputError, match="is neither the directory of a run"):
         score(made, "lfw_view1", "nowhere")
+    listed = write_pairs(tmp_path / "mine.txt", all_pairs_of("Ann_5", "Bob_6"))
+    for protocol, says in ((listed, "other photos are named by --photos"), ("", "")):
+        models = [str(made / "sets_1_to_5")]
+        with pytest.raises(InputError, match=f"prepare lfw --align=none .*{says}"):
+            benchmark(models, protocol or "lfw_view1", "lfw", str(tmp_path / "cache"))
 
 
 def test_at_the_shell(made, capsys):

@@ -145,25 +145,19 @@ def _check_worth(pairs: PairList, name: str) -> None:
     way round, may be in the folds of a threshold and in the one it is used on.
     """
     earlier: dict[frozenset[str], int] = {}
-    for place, (number, photos) in enumerate(
-        zip(pairs.lines, pairs.photos, strict=True)
-    ):
-        both = frozenset(map(canonical, photos))
+    for place, photos in enumerate(pairs.photos):
+        line, both = f"{name}, line {pairs.lines[place]}", set(map(canonical, photos))
         if len(both) == 1:
             raise InputError(
-                f"{name}, line {number}: {photos[0]} beside itself tells nothing: take "
-                "the line out"
+                f"{line}: {photos[0]} beside itself tells nothing: take the line out"
             )
-        first = earlier.setdefault(both, place)
+        first = earlier.setdefault(frozenset(both), place)
         if first != place:
-            what = (
-                ""
-                if pairs.same[first] == pairs.same[place]
-                else ", with another answer"
-            )
+            differ = pairs.same[first] != pairs.same[place]
             raise InputError(
-                f"{name}, line {number}: {' and '.join(photos)} are in line "
-                f"{pairs.lines[first]} already{what}: keep one of the two"
+                f"{line}: {' and '.join(photos)} are in line {pairs.lines[first]} "
+                f"already{', with another answer' if differ else ''}: keep one of the "
+                "two"
             )
 
 

@@ -4,9 +4,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection
 
-# By the first letter of their category: punctuation, symbols, separators, controls.
-_CUT = dict.fromkeys("PSZC", " ")
-
 
 def canonical(name: str) -> str:
     """The name in Unicode's form NFC, without blanks around it or doubled inside it.
@@ -24,13 +21,15 @@ def spelling(name: str) -> str:
     folded = unicodedata.normalize(
         "NFKC", unicodedata.normalize("NFKC", name).casefold()
     )
-    kept = [_CUT.get(unicodedata.category(c)[0], c) for c in folded if _is_shown(c)]
-    return " ".join("".join(kept).split()) or folded
+    return " ".join("".join(map(_letter, folded)).split()) or folded
 
 
-def _is_shown(character: str) -> bool:
-    """Not what only joins or parts letters, as in Persian and Hindi."""
-    return unicodedata.category(character) != "Cf"
+def _letter(character: str) -> str:
+    """Itself, or a blank for punctuation and symbols; marks of other scripts stay."""
+    category = unicodedata.category(character)
+    if category == "Cf":  # what only joins or parts letters, as in Persian and Hindi
+        return ""
+    return " " if category[0] in "PSZ" or category == "Cc" else character
 
 
 def by_name(names: Collection[str]) -> Callable[[str], str | None]:

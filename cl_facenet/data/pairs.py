@@ -43,7 +43,7 @@ def all_pairs(labels: np.ndarray, *, seed: int) -> Pairs:
         )
     if num_pairs < NUM_FOLDS:
         raise InputError(
-            f"verification on {num_pairs} pairs of photos, under {NUM_FOLDS}: raise "
+            f"verification on {num_pairs} pairs, under {NUM_FOLDS}: raise "
             "data.verification_share, or set it to 0"
         )
     rows = np.stack(np.triu_indices(len(labels), k=1), axis=-1)

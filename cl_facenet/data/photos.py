@@ -13,7 +13,7 @@ from cl_facenet.data.image_files import HEIF, RAW, format_of
 from cl_facenet.errors import InputError
 from cl_facenet.paths import local_path
 
-PhotoLike: TypeAlias = str | bytes | os.PathLike[str] | Image.Image | np.ndarray
+PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 
 # What cameras and the web have, whatever a file's ending says, and HEIF by the extra
 # `heif`. Pillow knows more: of some it starts a program (Ghostscript for EPS) that no
@@ -78,8 +78,8 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     A file's format is told by its content, and damaged EXIF is ignored.
 
     Args:
-        photo: a path (also NumPy's text, or bytes), a Pillow image (left as it is), or
-            a uint8 array [H, W], [H, W, 1] or [H, W, 3].
+        photo: a path, a Pillow image (left as it is), or a uint8 array [H, W],
+            [H, W, 1] or [H, W, 3].
 
     Raises:
         InputError: unreadable, truncated or oversized file, of another format than
@@ -89,8 +89,8 @@ def open_photo(photo: PhotoLike) -> Image.Image:
     """
     if isinstance(photo, Image.Image):
         return _decode(photo, str(getattr(photo, "filename", "") or "photo"))
-    if not isinstance(photo, str | bytes | os.PathLike):  # NumPy's text is text, too
-        if hasattr(photo, "__array__"):
+    if not isinstance(photo, str | os.PathLike):  # NumPy's text is an array, too
+        if hasattr(photo, "__array__") and not isinstance(photo, bytes):
             return _from_array(np.asarray(photo))
         kind = type(photo).__name__
         raise InputError(f"a {kind}: give a path, a Pillow image or a uint8 array")

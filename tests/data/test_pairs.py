@@ -94,7 +94,7 @@ def test_fewer_pairs_than_folds():
 
 
 def test_a_training_s_too_few_pairs_name_its_key():
-    with pytest.raises(InputError, match=r"3 pairs .* raise data\.verification_share"):
+    with pytest.raises(InputError, match=r"3 pairs, .* raise data\.verification_share"):
         all_pairs(np.array([0, 0, 1]), seed=0)
 
 

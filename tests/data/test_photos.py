@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,20 @@ def test_a_path_gives_the_stored_pixels(tmp_path):
         image = open_photo(path)
         assert image.mode == "RGB"
         np.testing.assert_array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("kind", [np.str_, Path, str])
+def test_a_path_may_be_text_of_any_kind(kind, tmp_path):
+    """NumPy's is what the file of `cl-facenet embed` has names in."""
+    path = str(tmp_path / "a photo.png")
+    Image.new("RGB", (8, 9)).save(path)
+    assert open_photo(kind(path)).size == (8, 9)
+    os.remove(path)
+    with pytest.raises(InputError, match=r"a photo\.png: no photo file there"):
+        open_photo(kind(path))
+    for content in (b"a photo", np.bytes_(b"a photo")):  # of a file, or its name?
+        with pytest.raises(InputError, match=r"a bytes_?: give a path, a Pillow image"):
+            open_photo(content)
 
 
 def test_exif_orientation_is_applied(tmp_path):
