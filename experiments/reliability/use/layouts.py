@@ -55,10 +55,10 @@ def by_split(folder: Path) -> list[str]:
 
 def as_celeba(folder: Path) -> list[str]:
     """All photos in one folder, and a list of who is on them."""
-    write_people(folder.parent / "people", photos=4)
+    write_people(folder.parent / "elsewhere", photos=4)
     (folder / "img_align_celeba").mkdir(parents=True)
     lines = []
-    for number, path in enumerate(sorted((folder.parent / "people").rglob("*.png"))):
+    for number, path in enumerate(sorted((folder.parent / "elsewhere").rglob("*.png"))):
         shutil.copy(path, folder / f"img_align_celeba/{number:06}.png")
         lines.append(f"{number:06}.png {path.parent.name[1:]}\n")
     (folder / "identity_CelebA.txt").write_text("".join(lines))

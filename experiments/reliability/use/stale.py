@@ -60,8 +60,8 @@ def moved(room: Path) -> list[str]:
     write_people(room / "A")
     made = f"prepare folder --source={room}/A --out={room}/out"
     found = [shell(made)[2], shell(made)[2]]
-    shutil.copytree(room / "A", room / "C", copy_function=shutil.copy2)
-    status, _, err = shell(made.replace("/A ", "/C "))
+    shutil.copytree(room / "A", room / "backup/A", copy_function=shutil.copy2)
+    status, _, err = shell(made.replace("/A ", "/backup/A "))
     return [*found, err if status else ""]
 
 
