@@ -20,7 +20,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLE
     parser.add_argument("source", type=path, help="folder of photos, with sub-folders")
     add_former_output(parser)
-    parser.add_argument("--out", type=path, metavar="FOLDER", help="folder to be made")
+    parser.add_argument(
+        "--out", type=path, metavar="FOLDER", help="required: to be made"
+    )
     parser.add_argument(
         "--align",
         choices=("dlib", "dlib5", "dlib5_head", "none"),

@@ -34,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=path,
         metavar="OUT",
-        help="file to be written, as faces.onnx; for other formats a folder to be made",
+        help="required: file to be written, as faces.onnx; for other formats a folder",
     )
     add_force(parser)
     parser.add_argument(
