@@ -175,7 +175,7 @@ class Embedder:
         with self._starting:
             if self._program is None:
                 self.params = jax.device_put(self.params)
-                self._program = jit(self.apply)
+                self._program = jit(make_embed(self._model))
             return self._program
 
     def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
