@@ -142,28 +142,28 @@ def _make_or_check(
     skip_unreadable: bool = False,
     extra_files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
-    """Stores photos in `out`, or sees that they are what is stored there.
+    """Stores photos in `out` unless some are, and sees that it is these.
 
     Raises:
       InputError: unusable photos, or others are there; `instead` says what to do.
     """
     with _photos_in(wanted) as (photos, preprocessing):
-        if is_prepared(out):
-            check_made_of(
-                open_records(out),
+        if not is_prepared(out):
+            wanted.check(photos)
+            store(
                 photos,
+                out,
                 preprocessing,
                 skip_unreadable=skip_unreadable,
-                instead=instead,
+                extra_files=extra_files,
             )
-            return
-        wanted.check(photos)
-        store(
+        # Also after that: another process may have stored others first.
+        check_made_of(
+            open_records(out),
             photos,
-            out,
             preprocessing,
             skip_unreadable=skip_unreadable,
-            extra_files=extra_files,
+            instead=instead,
         )
 
 

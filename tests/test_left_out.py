@@ -1,4 +1,4 @@
-"""What a training leaves out is said and named: at its start and in its results."""
+"""What a training leaves out is counted and named: at its start and in its results."""
 
 import json
 

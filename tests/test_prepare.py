@@ -169,6 +169,23 @@ def test_photos_that_were_added_changed_or_removed(edit, faces, tmp_path, capsys
     assert run(f"--source={faces}", f"--out={tmp_path / 'anew'}") == 0
 
 
+def test_another_process_that_stores_other_photos_first(
+    faces, tmp_path, capsys, monkeypatch
+):
+    out, store = tmp_path / "records", prepare.store
+
+    def too_late(*given, **named):
+        monkeypatch.setattr(prepare, "store", store)
+        other = tmp_path / "other"
+        other_faces(shutil.copytree(faces, other / "faces"), seed=1)
+        assert run(f"--source={other / 'faces'}", f"--out={out}") == 0
+        store(*given, **named)
+
+    monkeypatch.setattr(prepare, "store", too_late)
+    assert run(f"--source={faces}", f"--out={out}") == 1
+    assert OF_ANOTHER in capsys.readouterr().err
+
+
 def test_what_was_left_out_has_to_be_left_out_again(faces, tmp_path, capsys):
     (faces / "person 0/4.png").write_text("no photo")
     given = [f"--source={faces}", f"--out={tmp_path / 'records'}"]

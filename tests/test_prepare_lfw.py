@@ -10,6 +10,7 @@ from tiny import tiny_config
 from cl_facenet import prepare
 from cl_facenet.data import preprocessing
 from cl_facenet.data.landmarks import Face
+from cl_facenet.data.synthetic import draw_photo
 from cl_facenet.dataset import build_data
 from cl_facenet.errors import InputError
 
@@ -132,6 +133,26 @@ def test_prepared_in_two_ways_the_config_must_choose(lfw_like, config, tmp_path)
         build_data(config)
     config.data.align = "none"
     assert build_data(config)[0].metadata["preprocessing"]["align"] == "none"
+
+
+def test_records_are_not_taken_for_what_their_folder_is_called(
+    lfw_like, config, tmp_path
+):
+    run(lfw_like, tmp_path / "cache")
+    (tmp_path / "cache/lfw-none-32px").rename(tmp_path / "cache/lfw-dlib-32px")
+    for align in (None, "dlib"):
+        config.data.align = align
+        with pytest.raises(InputError, match=r"with align none, data\.align is"):
+            build_data(config)
+
+
+def test_the_same_copy_is_there_and_changed_ones_are_not(lfw_like, tmp_path, capsys):
+    run(lfw_like, tmp_path / "cache")
+    assert run(lfw_like, tmp_path / "cache") == 0
+    photo = lfw_like / "lfw/Ann_7/Ann_7_0002.jpg"
+    draw_photo(9, 9, 9).save(photo)
+    assert run(lfw_like, tmp_path / "cache") == 1
+    assert "choose another --cache-dir" in capsys.readouterr().err
 
 
 def test_another_copy_is_not_taken_for_the_one_that_is_there(

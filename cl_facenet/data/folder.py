@@ -112,9 +112,28 @@ def _walk(root: Path) -> Walked:
             "folder reads archives)"
         )
     walked = walk(root)
+    _check_not_beside_prepared(root, walked)
     ours = (PREPARED_AS, ALIGNED_FROM)
     passed_over = [name for name in walked.passed_over if name not in ours]
     return replace(walked, passed_over=passed_over)
+
+
+def _check_not_beside_prepared(root: Path, walked: Walked) -> None:
+    """Refuses photos some of which were made square before: they would be so twice."""
+    for name in walked.passed_over:
+        folder, _, file = name.rpartition("/")
+        if folder and file == PREPARED_AS and _is_prepared_as(root / folder):
+            raise InputError(
+                f"{root / folder} holds photos that were made square before: give it "
+                "by itself, or move it elsewhere"
+            )
+
+
+def _is_prepared_as(folder: Path) -> bool:
+    try:
+        return read_prepared_as(folder) is not None
+    except InputError:  # a file of somebody else's
+        return False
 
 
 def _photos_in(root: Path) -> Walked:

@@ -132,6 +132,16 @@ def test_an_interrupted_call_is_gone_on_from(source, tmp_path):
     assert not kept.exists()
 
 
+def test_it_is_not_gone_on_from_with_other_photos(source, tmp_path):
+    """Of the same names, sizes and times: their contents tell them apart."""
+    with pytest.raises(KeyboardInterrupt):
+        store(failing(replace(source, content="one"), KeyboardInterrupt()), tmp_path)
+    other = replace(synthetic_source(3, 4, seed=1), fingerprint=source.fingerprint)
+    records = store(replace(other, content="other"), tmp_path)
+    whole = store(other, tmp_path / "whole")
+    np.testing.assert_array_equal(records.images(range(12)), whole.images(range(12)))
+
+
 def test_a_killed_call_leaves_nothing_that_looks_finished(source, tmp_path):
     code = (
         "import os, sys; from dataclasses import replace; from pathlib import Path\n"

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cl_facenet.data.folder import folder_source, read_prepared_as
+from cl_facenet.data.folder import folder_source, photos_below, read_prepared_as
 from cl_facenet.data.walk import natural_order
 from cl_facenet.errors import InputError
 
@@ -65,6 +66,16 @@ def test_our_own_descriptions_are_not_passed_over(faces):
     (faces / "preprocessing.json").write_text("{}")
     (faces / "aligned_from.json").write_text("{}")
     assert folder_source(faces).ignored == []
+
+
+@pytest.mark.parametrize("read", [folder_source, photos_below])
+def test_photos_that_were_made_square_before_are_not_so_twice(faces, read):
+    how = {"align": "none", "image_size": 8}
+    (faces / "s1/preprocessing.json").write_text("of another program")
+    read(faces)
+    (faces / "s1/preprocessing.json").write_text(json.dumps(how))
+    with pytest.raises(InputError, match=r"s1 holds photos that were made square"):
+        read(faces)
 
 
 def test_contents_that_differ_in_nothing_else_are_told_apart(faces):
