@@ -71,6 +71,8 @@ class Checkpoints:
         )
         self._wait()  # `_write_sums` is still to know of which step it is
         self._saving = step
+        if is_first() and os.path.lexists(self._directory / str(step)):
+            _move_aside(self._directory, [step])  # Orbax would delete it
         with _writing(self._directory):
             self._manager.save(step, args=items)
         if not self._opened:
@@ -245,11 +247,22 @@ def _reader(directory: Path) -> Iterator[ocp.CheckpointManager]:
 
 
 def _newest(directory: Path, besides: Collection[int] = ()) -> int:
-    """The newest step saved in a directory, which need not be there; -1: none."""
-    if not directory.is_dir():  # Orbax would make it
-        return -1
-    with _reader(directory) as manager:
-        return max(set(manager.all_steps()).difference(besides), default=-1)
+    """The newest step saved in a directory, which need not be there; -1: none.
+
+    Raises:
+      InputError: which ones there are cannot be read.
+    """
+    try:
+        if not directory.is_dir():  # Orbax would make it
+            return -1
+        for name in os.listdir(directory):  # what it cannot look at, it passes over
+            if name.isdigit():
+                with contextlib.suppress(FileNotFoundError):
+                    os.stat(directory / name)
+        with _reader(directory) as manager:
+            return max(set(manager.all_steps()).difference(besides), default=-1)
+    except OSError as error:
+        raise _not_now(error, directory, directory) from error
 
 
 @contextlib.contextmanager
@@ -367,13 +380,20 @@ def _failed(
             return _Read(None, 1, DamageError(_reason(error)))
     except OSError as other:
         error = other
+    return _Read(None, 2, _not_now(error, path, directory))
+
+
+def _not_now(error: Exception, path: Path, directory: Path) -> InputError:
+    """That a path in a directory of checkpoints, or a file that is named, is not read.
+
+    It may be another time.
+    """
     file = str(getattr(error, "filename", None) or path)
-    says = (
+    return InputError(
         f"{file.replace(str(plain_path(directory)), str(directory))} cannot be read "
         f"now ({_reason(error)}); it is not passed over, and nothing is removed: mend "
         "that, and the same command goes on"
     )
-    return _Read(None, 2, InputError(says))
 
 
 def _move_aside(directory: Path, damaged: Collection[int]) -> None:

@@ -1,6 +1,7 @@
 """Checkpoints: of other spare columns; damaged ones, and ones in trouble."""
 
 import gc
+import os
 from pathlib import Path
 
 import jax
@@ -11,12 +12,18 @@ import pytest
 
 from cl_facenet import checkpoint
 from cl_facenet.center_rules import RULES
-from cl_facenet.checkpoint import Checkpoints, read_data, restore_parts
+from cl_facenet.checkpoint import Checkpoints, is_saved, read_data, restore_parts
 from cl_facenet.errors import InputError
 from cl_facenet.models.facenet import create_model
 from cl_facenet.state import create_state
 
 PAPER = RULES["paper"]
+
+# Orbax leaves the reading of the other arrays unawaited when that of one fails.
+orbax_gives_up = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore:coroutine .* was never awaited:RuntimeWarning",
+)
 
 
 def state_of(seed=0, spare_columns=0, classes=5):
@@ -138,6 +145,36 @@ def test_a_file_that_cannot_be_read_is_trouble_and_is_named(
     assert {"1", "2"} <= set(names(tmp_path))
 
 
+def test_a_step_that_cannot_be_looked_at_is_trouble(tiny, tmp_path, monkeypatch):
+    """Orbax would take it for one that is not there."""
+    save_two(tmp_path)
+    stat = os.stat
+
+    def fail(path, *args, **kwargs):
+        if os.fspath(path) == os.fspath(tmp_path / "2"):
+            raise OSError(116, "Stale file handle", os.fspath(path))
+        return stat(path, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "stat", fail)
+        for read in (read_data, is_saved):
+            with pytest.raises(InputError, match=r"/2 cannot be read now \(Stale f"):
+                read(tmp_path)
+    assert is_saved(tmp_path)
+
+
+def test_a_step_that_is_there_is_not_saved_over(tiny, tmp_path):
+    """One that the manager has not seen, for whatever reason."""
+    checkpoints = Checkpoints(tmp_path)
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "mine").touch()
+    checkpoints.save(2, state_of(seed=2), {})
+    checkpoints.close()
+    assert names(tmp_path) == ["2", "2.damaged"]
+    assert (tmp_path / "2.damaged" / "mine").exists()
+    assert_is_step(2, restored(tmp_path)[0])
+
+
 def cut(content):
     return content[: len(content) // 2]
 
@@ -188,10 +225,7 @@ def test_damage_is_passed_over_and_kept(tiny, tmp_path, capsys, which, change):
     assert names(tmp_path) == ["1", "2", "2.damaged"]
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning",  # Orbax leaves reads unawaited
-    "ignore:coroutine .* was never awaited:RuntimeWarning",
-)
+@orbax_gives_up
 @pytest.mark.parametrize("change", [cut, garbled, None])
 @pytest.mark.parametrize("which", ["data/metadata", "state/_METADATA", "largest"])
 def test_damage_of_a_checkpoint_from_before_there_were_sums(
@@ -236,6 +270,7 @@ def test_a_step_that_a_training_replaces_meanwhile_is_not_damage(
     assert capsys.readouterr().err == ""
 
 
+@orbax_gives_up
 def test_a_first_checkpoint_that_cannot_be_read_ends_the_training(
     tiny, tmp_path, monkeypatch
 ):
@@ -245,3 +280,4 @@ def test_a_first_checkpoint_that_cannot_be_read_ends_the_training(
     with pytest.raises(InputError, match=r"faces \[2024\]/5, just saved, cannot be re"):
         checkpoints.save(5, state_of(), {})
     checkpoints.close()
+    gc.collect()

@@ -294,14 +294,6 @@ def test_asked_to_end_it_saves_and_nothing_is_different_in_the_end(
     assert_same_runs(whole, broken, config)
 
 
-# Orbax leaves the reading of the other arrays unawaited when that of one fails.
-orbax_gives_up = pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning",
-    "ignore:coroutine .* was never awaited:RuntimeWarning",
-)
-
-
-@orbax_gives_up
 @pytest.mark.parametrize("damage", ["cut short", "garbled", "lost"])
 def test_a_damaged_checkpoint_is_passed_over(config, whole, tmp_path, capsys, damage):
     """For the one before it, by a warning that names it; the end is the same."""
@@ -327,7 +319,6 @@ def test_a_damaged_checkpoint_is_passed_over(config, whole, tmp_path, capsys, da
     gc.collect()
 
 
-@orbax_gives_up
 def test_no_checkpoint_that_can_be_read_is_an_error(config, whole, tmp_path):
     broken = shutil.copytree(whole, tmp_path / "broken")
     (broken / "results.json").unlink()
