@@ -142,6 +142,9 @@ def base(data: str = "orl") -> ConfigDict:
                 # Statistics of the whole batch, not of each device's part; pmap only.
                 "sync_batch_norm": True,
             },
+            # What a choice brings instead of its own, for files: it is in nobody's way
+            # where another is chosen. Of each: choice, its value, key, and the value.
+            "brings": (),
             # Files of points, to be drawn beside the ROC.
             "report": {"published_roc": ()},
         }
@@ -194,6 +197,12 @@ def resolve(config: ConfigDict) -> None:
     if config.optimizer.schedule == "step":
         own["optimizer.decay_epochs"] = tuple(share * epochs for share in STEPS)
         own["optimizer.decay_factor"] = STEP_FACTOR
+    own |= {
+        key: value
+        for choice, chosen, key, value in config.brings
+        if _get(config, choice) == chosen
+    }
+    config.brings = ()
     for key, value in own.items():
         if _get(config, key) is None and value is not None:
             config.update_from_flattened_dict({key: value})

@@ -72,9 +72,9 @@ READERS = (
 
 
 def meaning(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a nested config that are read, by keys such as "loss.name"."""
+    """The values of a resolved config that are read, by keys such as "loss.name"."""
     values = dict(flat(config))
-    without = unread(values)
+    without = {*unread(values), "brings"}  # what that has brought is in its place
     return {key: value for key, value in values.items() if key not in without}
 
 

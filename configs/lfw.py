@@ -18,9 +18,11 @@ def get_config(data: str = "lfw"):
     config.data.augment.rotate = 10.0
     config.data.augment.zoom = 0.1
     config.data.augment.grey = 0.2
-    config.model.logit_scale = 20.0
     config.loss.name = "cosface"
-    config.loss.margin = 0.1
+    config.brings = (
+        ("loss.name", "cosface", "model.logit_scale", 20.0),
+        ("loss.name", "cosface", "loss.margin", 0.1),
+    )
     config.center.weight = 3.0
     config.optimizer.learning_rate = 0.002
     return config

@@ -16,7 +16,8 @@ def get_config(data="orl"):
         config.num_epochs = 15
         config.data.min_photos = 2  # one photo has nothing to be pulled towards
         config.data.heldout_share = 0.1  # of people with ten photos or more
-        config.model.logit_scale = 20.0  # a thousand people want more than thirty do
+        # A thousand people want more than thirty do.
+        config.brings = (("loss.name", "softmax", "model.logit_scale", 20.0),)
         config.center.weight = 5.0  # against gradients that the scale makes larger
         config.checkpoint_every_steps = 200
     return config

@@ -26,14 +26,16 @@ def get_config(data="lfw"):
         config.data.lfw.protocol = "all"
         config.data.num_classes = 5749
     config.model.graph = "dl4j"
-    config.model.logit_scale = 1.0
     config.loss.name = "mse"  # of the softmax, what they call SQUARED_LOSS
     config.center.update(rule="dl4j_zoo", weight=1e-4, alpha=0.9, on="embedding")
     config.optimizer.update(
         name="adam_dl4j",
         learning_rate=0.1,
-        epsilon=0.01,
         schedule="constant",
         warmup_epochs=0.0,
+    )
+    config.brings = (
+        ("loss.name", "mse", "model.logit_scale", 1.0),
+        ("optimizer.name", "adam_dl4j", "optimizer.epsilon", 0.01),
     )
     return config

@@ -7,9 +7,10 @@ own, since JAX counts its devices only once.
 
 import os
 
-os.environ["XLA_FLAGS"] = (
-    "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-)
+if __name__ == "__main__":  # and not in the tests, which import this
+    os.environ["XLA_FLAGS"] = (
+        "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    )
 
 import json
 import sys

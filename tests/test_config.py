@@ -261,6 +261,26 @@ def test_completing_changes_a_copy_and_a_completed_one_not():
     assert once.is_locked
 
 
+def test_what_a_file_has_for_one_choice_is_not_another_s():
+    """nn4.py gives the softmax of LFW 20: no margin's scale, and no triplet's."""
+    config = changed(
+        brings=(
+            ("loss.name", "softmax", "model.logit_scale", 20.0),
+            ("optimizer.name", "sgd", "optimizer.momentum", 0.5),
+        )
+    )
+    assert completed(config).model.logit_scale == 20
+    assert completed(config).optimizer.momentum is None
+    config.update_from_flattened_dict(
+        {"loss.name": "arcface", "optimizer.name": "sgd", "optimizer.momentum": 0.7}
+    )
+    once = completed(config)
+    assert (once.model.logit_scale, once.optimizer.momentum) == (64, 0.7)
+    config.loss.name, config.data.photos_per_person = "triplet_semi_hard", 2
+    assert completed(config).model.logit_scale is None
+    assert once.brings == ()  # it has brought it
+
+
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [

@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from cl_facenet.build import build_model
-from cl_facenet.config import resolve, validate
+from cl_facenet.config import completed, resolve, validate
 from cl_facenet.losses import LOSSES
+from cl_facenet.optimizers import OPTIMIZERS
 from cl_facenet.summary import summarize
 
 FOLDER = Path(__file__).parent.parent / "configs"
@@ -52,6 +53,23 @@ def test_every_file_is_valid_whatever_the_data(name, arguments):
     config = load(name).get_config(*arguments)
     resolve(config)
     validate(config)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("data", ["orl", "lfw"])
+def test_every_file_goes_with_every_loss_and_optimizer(name, data):
+    """What it has for its own is not in the way of others', nor taken for theirs."""
+    for loss, optimizer in zip(LOSSES, [*OPTIMIZERS] * 3, strict=False):
+        config = load(name).get_config(data)
+        config.data.photos_per_person = 2 if config.batch_size % 2 == 0 else 3
+        was = (config.loss.name, config.optimizer.name)
+        config.loss.name, config.optimizer.name = loss, optimizer
+        config = completed(config)
+        own = LOSSES[loss].scale, OPTIMIZERS[optimizer].epsilon
+        if was[0] != loss:
+            assert config.model.logit_scale == own[0]
+        if was[1] != optimizer:
+            assert config.optimizer.epsilon == own[1]
 
 
 @pytest.mark.parametrize("name", FILES)

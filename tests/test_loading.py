@@ -43,8 +43,11 @@ def process():
 
 
 def test_one_program_is_compiled_and_nothing_else(process):
-    """Loading traces the network for its shapes alone."""
-    assert process["load"] == {"traced": 1, "compiled": 0}
+    """Loading traces the network for its shapes alone.
+
+    And it asks the compiler, by a program of nothing, whether it takes our options.
+    """
+    assert process["load"] == {"traced": 2, "compiled": 1}
     assert process["first"] == {"traced": 1, "compiled": 1}
     assert process["second"] == {"traced": 0, "compiled": 0}
 
