@@ -22,7 +22,7 @@ CONFIG = ROOT / "configs/nn4.py"
             1,
             "InputError: nowhere",
         ),
-        ("cli", ["align", "nowhere", "aligned"], 1, "InputError: nowhere"),
+        ("cli", ["compare", "nowhere", "nowhere"], 1, "InputError: nowhere"),
         ("cli", ["embed", ".", "--out=vectors.txt"], 2, "UsageError: --out=vectors"),
     ],
 )
