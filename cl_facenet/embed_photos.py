@@ -19,7 +19,7 @@ from cl_facenet.data.folder import gallery_photos, photos_below, read_prepared_a
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, Square
 from cl_facenet.embedder import BATCH_SIZE, Embedder, declined
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, NotNowError
 from cl_facenet.progress import bar
 
 CHUNK = 4 * BATCH_SIZE  # photos in memory at a time
@@ -156,6 +156,8 @@ def _squares(
     def read(photo: Photo) -> Square | InputError:
         try:
             return make_square(photo.read())
+        except NotNowError:
+            raise
         except InputError as error:
             return error
 

@@ -20,6 +20,10 @@ class InputError(ValueError):
         return printable(super().__str__())
 
 
+class NotNowError(InputError):
+    """The system does not let data be read now, which may be sound: never left out."""
+
+
 class UsageError(InputError):
     """A bad flag or config key; the message names it and says what to do (exit 2)."""
 

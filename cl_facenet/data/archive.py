@@ -60,6 +60,8 @@ def _unpack(archive: Path, folder: Path) -> None:
         raise InputError(
             f"{archive}: refused, a member would leave the folder ({error})"
         ) from error
+    except MemoryError:
+        raise
     # Damaged archives make their readers raise far more than they say, also OSError
     # without a number.
     except Exception as error:

@@ -1,5 +1,6 @@
 """One photo from anywhere, upright and RGB: numpy and Pillow only."""
 
+import errno
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cl_facenet.data.image_files import HEIF, RAW, format_of
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, NotNowError
 from cl_facenet.paths import local_path
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
@@ -19,6 +20,12 @@ PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 # `heif`. Pillow knows more: of some it starts a program (Ghostscript for EPS) that no
 # photo should start.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# What the system says of itself, and not of a photo.
+_NOT_NOW = {
+    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+}
 
 # Pillow's warnings are errors where the user says so, and mean no damage even then.
 _NOT_THE_PHOTOS = (MemoryError, Warning)
@@ -85,6 +92,7 @@ def open_photo(photo: PhotoLike) -> Image.Image:
         InputError: unreadable, truncated or oversized file, of another format than
             FORMATS (and HEIF, where its extra is installed) or no file at all; or
             another array.
+        NotNowError: the system does not let it be read now.
         Warning: Pillow has one, and the user's filters make it an error.
     """
     if isinstance(photo, Image.Image):
@@ -200,6 +208,11 @@ def _high_byte(grey: np.ndarray) -> np.ndarray:
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
+    if isinstance(error, OSError) and error.errno in _NOT_NOW:
+        return NotNowError(
+            f"{name}: cannot be read now ({error.strerror}), perhaps not by its fault: "
+            "mend that and run again, or move it elsewhere"
+        )
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):
         reason = f"none of {', '.join(FORMATS)}"

@@ -25,7 +25,7 @@ from cl_facenet.data.building import (
 )
 from cl_facenet.data.photos import Source, reads_heif
 from cl_facenet.data.preprocessing import Prepared, Preprocessing, say
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, NotNowError
 from cl_facenet.plain_paths import plain_path
 
 _PARTS = ("dataset_info.json", "features.json", "metadata.json", "*.array_record*")
@@ -232,9 +232,14 @@ def open_records(directory: Path) -> Records:
             raise ValueError(f"{stored:,} of {split.num_bytes:,} bytes are there")
         if sum(counts) != len(encoded):
             raise ValueError(f"{len(encoded):,} of {sum(counts):,} photos are there")
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # its parsers raise what they like
+        if isinstance(error, OSError) and error.errno:
+            raise NotNowError(
+                f"{error.filename or directory}: these prepared photos cannot be read "
+                f"now ({error.strerror}): mend that and run again"
+            ) from error
         raise _damaged(directory, " ".join(str(error).split())[:200]) from error
     labels = np.repeat(np.arange(len(people), dtype=np.int32), counts)
     return Records(people, labels, metadata, directory, encoded)

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from cl_facenet.data.face_report import FACE, FaceReport
 from cl_facenet.data.photos import Photo
 from cl_facenet.data.preprocessing import Prepared, Preprocessing
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, NotNowError
 from cl_facenet.whole_files import write_whole
 
 _IN_FLIGHT = 64
@@ -67,6 +67,8 @@ def _make(
             return Encoded(png, FaceReport.of_info(image.info))
     try:
         square = preprocessing(photo.read())
+    except NotNowError:
+        raise
     except InputError as error:
         return error
     about = PngInfo()

@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import struct
@@ -5,14 +6,19 @@ import subprocess
 import sys
 import warnings
 import zlib
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from cl_facenet.data.photos import fit_square, open_photo
-from cl_facenet.errors import InputError
+from cl_facenet.data import photos
+from cl_facenet.data.photos import Photo, fit_square, open_photo
+from cl_facenet.data.preprocessing import Preprocessing
+from cl_facenet.data.squares import make_squares
+from cl_facenet.errors import InputError, NotNowError
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -214,6 +220,23 @@ def test_where_memory_runs_out_the_photo_is_not_to_blame(tmp_path, monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
     with pytest.raises(MemoryError):
         open_photo(tmp_path / "a.bmp")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_a_system_in_trouble_is_not_the_photo_s_fault(tmp_path, monkeypatch, number):
+    """Nor is it one that may be left out as unreadable."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(photos, "_opened", fail)
+    with pytest.raises(NotNowError, match=r"a\.png: cannot be read now"):
+        open_photo(tmp_path / "a.png")
+    photo = Photo("ann", "a.png", partial(open_photo, tmp_path / "a.png"))
+    made = make_squares([(photo, tmp_path / "squares/0.png")], Preprocessing("none", 8))
+    with pytest.raises(NotNowError), closing(made):
+        list(made)
 
 
 def test_fit_square_takes_the_centre():
