@@ -20,8 +20,11 @@ from cl_facenet.data.preprocessing import Preprocessing, say
 from cl_facenet.data.squares import make_squares
 from cl_facenet.data.walk import walk
 from cl_facenet.errors import InputError
+from cl_facenet.lock import lock
 from cl_facenet.progress import bar
 from cl_facenet.whole_files import write_whole
+
+_LOCK = ".aligning.lock"
 
 
 def align_photos(
@@ -40,18 +43,20 @@ def align_photos(
 
     Raises:
       InputError: no photos, an unreadable one, two that would get one name, or a
-        target that holds something else, or is inside of the source or around it.
+        target that holds something else, or is inside of the source or around it, or
+        that another process is aligning into.
     """
     _check_apart(source, target)
     below = photos_below(source)
     photos = below.photos
     crops = _names(photos)
-    _claim(target, preprocessing, source, dict(zip(crops, photos, strict=True)))
     paths = [target / name for name in crops]
     names, faces, unreadable = [], [], []
     squares = make_squares(zip(photos, paths, strict=True), preprocessing)
     pairs = zip(photos, squares, strict=True)
-    with closing(squares):
+    target.mkdir(parents=True, exist_ok=True)
+    with lock(target / _LOCK, doing=f"aligning into {target}"), closing(squares):
+        _claim(target, preprocessing, source, dict(zip(crops, photos, strict=True)))
         for photo, square in bar(pairs, "Aligning photos", len(photos)):
             if isinstance(square, InputError):
                 if not skip_unreadable:
@@ -99,10 +104,9 @@ def _claim(
                 f"{say(preprocessing.describe())}: choose another folder"
             )
         _check_made_of(target, source, photos)
-    elif target.exists() and any(target.iterdir()):
+    elif any(path.name != _LOCK for path in target.iterdir()):
         raise InputError(f"{target} is not empty: choose another folder")
     else:
-        target.mkdir(parents=True, exist_ok=True)
         about = json.dumps(preprocessing.describe(), indent=2) + "\n"
         write_whole(target / PREPARED_AS, about.encode())
     made_of = {name: photo.known_as for name, photo in photos.items()}

@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tiny import tiny_config
 
+import cl_facenet.align_photos as align_module
 from cl_facenet import cli
 from cl_facenet.align_photos import align_photos
 from cl_facenet.data.preprocessing import Preprocessing
@@ -51,6 +52,24 @@ def test_what_is_there_is_not_made_again(faces, tmp_path):
     run(faces, tmp_path / "out")
     assert made.stat().st_mtime_ns == before
     assert (tmp_path / "out/person 2/2.png").exists()
+
+
+def test_two_do_not_align_into_one_folder_at_once(faces, tmp_path, monkeypatch):
+    """The second is refused before it writes; the first goes on, and leaves no lock."""
+    out, made = tmp_path / "out", align_module.make_squares
+    says = f"another process is aligning into {out} .process {os.getpid()} on "
+
+    def squares(pairs, preprocessing):
+        for number, square in enumerate(made(pairs, preprocessing)):
+            if number == 1:
+                with pytest.raises(InputError, match=says):
+                    run(faces / "person 1", out)
+            yield square
+
+    monkeypatch.setattr(align_module, "make_squares", squares)
+    assert run(faces, out)["num_photos"] == 30
+    assert not list(out.glob(".*lock"))
+    assert len(list(out.glob("*/*.png"))) == 30
 
 
 def other_faces(path):
