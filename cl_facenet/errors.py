@@ -59,7 +59,8 @@ def exit_status_of(
         elif isinstance(error, OSError):  # a full disk, a folder that is not ours
             said, status = reason_of(error), 1
         elif isinstance(error, MemoryError):
-            said, status = "out of memory; end other programs, or give it less", 1
+            said = "out of memory; end other programs, or give it less at a time"
+            status = 1
         else:
             said, status = when_stopped, 130
     print(f"{program}: {said}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """The config of a run that was begun, complete, whatever version began it."""
 
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -9,7 +8,17 @@ from cl_facenet import workdir as workdirs
 from cl_facenet.config import base, resolve
 from cl_facenet.config_history import flat
 from cl_facenet.errors import InputError, UsageError
-from cl_facenet.unread_keys import unread
+from cl_facenet.unread_keys import meaning, unread
+
+# Keys that may differ when a run goes on: they change nothing that is computed.
+FREE_TO_DIFFER = (
+    "data.cache_dir",
+    "data.num_threads",
+    "model.remat",
+    "parallel.mode",
+    "parallel.model_axis",
+    "report.published_roc",
+)
 
 
 def read_run_config(workdir: Path) -> ConfigDict:
@@ -53,5 +62,14 @@ def check_run_config(workdir: Path, config: ConfigDict) -> None:
       InputError: no run there.
       UsageError: the config differs; the keys are named.
     """
-    there: dict[str, Any] = read_run_config(workdir).to_dict()
-    workdirs.check_config(workdir, config.to_dict(), there=there)
+    there, here = meaning(read_run_config(workdir).to_dict()), meaning(config.to_dict())
+    differing = [
+        f"{key} ({there[key]!r} there, {here[key]!r} here)"
+        for key in sorted(there.keys() & here.keys())  # else a choice differs as well
+        if there[key] != here[key] and key not in FREE_TO_DIFFER
+    ]
+    if differing:
+        raise UsageError(
+            f"{workdir} is of another config: {', '.join(differing)}; choose another "
+            "--workdir, or go on as it was begun: with --workdir alone, no --config"
+        )

@@ -166,7 +166,9 @@ def _train(
     wait_for_all("checked")
     if new is not None:
         new.enter_context(workdirs.only_training(workdir))
-        if is_first():
+        if is_first() and workdirs.is_run(workdir):  # another's, meanwhile
+            check_run_config(workdir, config)
+        elif is_first():
             workdirs.claim(workdir, config.to_dict(), split.count_photos())
         wait_for_all("claimed")
     checkpoints = Checkpoints(workdir / "checkpoints", model.spare_columns)

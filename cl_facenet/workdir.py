@@ -12,22 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cl_facenet import config_history
-from cl_facenet.errors import InputError, UsageError
+from cl_facenet.errors import InputError
 from cl_facenet.lock import lock
 from cl_facenet.processes import is_first, of_first
-from cl_facenet.unread_keys import meaning
 from cl_facenet.whole_files import write_whole
 
 _VERSION = "config_version"  # of the meaning of its keys; in config.json
-# Keys that may differ when a run goes on: they change nothing that is computed.
-FREE_TO_DIFFER = (
-    "data.cache_dir",
-    "data.num_threads",
-    "model.remat",
-    "parallel.mode",
-    "parallel.model_axis",
-    "report.published_roc",
-)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -128,48 +118,12 @@ def read_people(workdir: Path) -> dict[str, int]:
 
 
 def claim(workdir: Path, config: Mapping[str, Any], people: Mapping[str, int]) -> None:
-    """Makes the workdir this config's run, if it is not already.
+    """Makes the workdir, in which no run is, this config's run.
 
     Args:
       people: who is trained on, in the order of the classifier, on how many photos.
-
-    Raises:
-      UsageError: it is another config's by now.
     """
-    if is_run(workdir):
-        check_config(workdir, config)
-        return
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "people.json", dict(people))
     versioned = {_VERSION: config_history.version(), **config}
     write_json(workdir / "config.json", versioned)
-
-
-def check_config(
-    workdir: Path,
-    config: Mapping[str, Any],
-    there: Mapping[str, Any] | None = None,
-) -> None:
-    """Refuses a workdir whose run was started with another config.
-
-    Args:
-      there: that config, if it is not just what is in the workdir.
-
-    Raises:
-      InputError: no run there.
-      UsageError: the config differs; the keys are named.
-    """
-    there, here = (
-        meaning(json.loads(json.dumps(x)))  # tuples to lists
-        for x in (read_config(workdir) if there is None else there, config)
-    )
-    differing = [
-        f"{key} ({there.get(key)!r} there, {here.get(key)!r} here)"
-        for key in sorted(there | here)
-        if there.get(key) != here.get(key) and key not in FREE_TO_DIFFER
-    ]
-    if differing:
-        raise UsageError(
-            f"{workdir} is of another config: {', '.join(differing)}; choose another "
-            "--workdir, or go on as it was begun: with --workdir alone, no --config"
-        )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from faces import folder_of_faces
-from tiny import tiny_config
+from tiny import tiny_config, use_data
 
 from cl_facenet.train import train
 
@@ -17,7 +17,7 @@ def config(tiny, tmp_path):
     (people / "person 3/deeper").mkdir()
     (people / "person 3/4.jpg").rename(people / "person 3/deeper/4.jpg")
     config = tiny_config(tmp_path / "cache", num_epochs=1)
-    config.data.name, config.data.path = "folder", str(people)
+    use_data(config, "folder", people)
     config.data.skip_unreadable = True
     return config
 

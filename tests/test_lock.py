@@ -78,6 +78,7 @@ def test_it_ends_with_an_error_too(path):
     assert not path.exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork")  # where another test has started JAX
 def test_a_fork_does_not_hold_it(path):
     """As the workers of a process that is killed."""
     reading, writing = os.pipe()

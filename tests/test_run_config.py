@@ -62,6 +62,25 @@ def test_renamed_keys_are_the_same_keys(run, config, monkeypatch):
     assert workdir.read_config(run)["batch_size"] == 6
 
 
+def test_another_config_is_refused_with_all_keys_that_differ(run, config):
+    config.seed, config.center.alpha, config.optimizer.warmup_epochs = 1, 0.25, 2.0
+    with pytest.raises(UsageError) as caught:
+        check_run_config(run, config)
+    for says in ("seed (0 there, 1 here)", "center.alpha (0.5 there, 0.25 here)"):
+        assert says in str(caught.value)
+    assert "decay_epochs" not in str(caught.value)  # tuples come back as lists
+
+
+def test_what_is_the_machine_s_own_may_differ(run, config):
+    config.data.num_threads, config.parallel.mode = 8, "pmap"
+    check_run_config(run, config)
+
+
+def test_what_is_not_read_may_differ(run, config):
+    config.optimizer.momentum = 0.5  # which Adam has none of
+    check_run_config(run, config)
+
+
 def test_what_differs_is_named_with_a_way_to_go_on(run, config):
     config.seed, config.data.num_threads = 1, 7
     with pytest.raises(UsageError, match=r"seed \(0 there, 1 here\); .* no --config"):

@@ -3,7 +3,7 @@
 import pytest
 
 from cl_facenet import workdir as workdirs
-from cl_facenet.errors import InputError, UsageError
+from cl_facenet.errors import InputError
 
 CONFIG = {"seed": 0, "data": {"path": "faces", "num_threads": 2}, "epochs": (1, 2)}
 
@@ -13,26 +13,9 @@ def test_a_directory_is_a_run_s_from_its_claim_on(tmp_path):
     assert not workdirs.is_run(workdir)
     workdirs.claim(workdir, CONFIG, {"Ada": 3})
     assert workdirs.is_run(workdir)
-    workdirs.check_config(workdir, CONFIG)  # tuples come back as lists
     assert workdirs.read_results(workdir) is None
     assert workdirs.read_people(workdir) == {"Ada": 3}
     assert {path.name for path in workdir.iterdir()} == {"config.json", "people.json"}
-
-
-def test_another_config_is_refused_with_all_keys_that_differ(tmp_path):
-    workdirs.claim(tmp_path, CONFIG, {"Ada": 3})
-    other = CONFIG | {"seed": 1, "data": {"path": "others", "num_threads": 2}, "new": 3}
-    with pytest.raises(UsageError) as caught:
-        workdirs.check_config(tmp_path, other)
-    for says in ("seed (0 there, 1 here)", "data.path ('faces'", "new (None there"):
-        assert says in str(caught.value)
-    assert "epochs" not in str(caught.value)
-
-
-def test_what_is_the_machine_s_own_may_differ(tmp_path):
-    workdirs.claim(tmp_path, CONFIG, {"Ada": 3})
-    moved = CONFIG | {"data": {"path": "faces", "num_threads": 8}}
-    workdirs.check_config(tmp_path, moved)
 
 
 def test_a_damaged_file_is_named(tmp_path):

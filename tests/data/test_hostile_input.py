@@ -140,8 +140,10 @@ def test_at_the_shell_it_is_one_line(command, source, tmp_path):
 
 def test_at_the_shell_pillow_says_nothing_unless_asked(tmp_path):
     """Here of a photo of more pixels than are read, which it warns about."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a/photo.png").write_bytes(hostile_photos.bomb(random.Random(0))[0])
+    for person in ("a", "b"):
+        (tmp_path / person).mkdir()
+        bomb = hostile_photos.bomb(random.Random(0))[0]
+        (tmp_path / person / "photo.png").write_bytes(bomb)
     arguments = ["folder", f"--source={tmp_path}", f"--out={tmp_path / 'out'}"]
     for asked in ("", "default"):
         run = subprocess.run(
