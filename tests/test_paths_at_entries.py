@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from tiny import tiny_config
+from tiny import tiny_config, use_data
 
 import cl_facenet
 from cl_facenet import cli, prepare
@@ -37,7 +37,7 @@ OTHER_KEYS = {
     *("data.name", "data.align", "data.lfw.protocol"),
     *("model.name", "model.graph", "model.dtype", "loss.name"),
     *("center.rule", "center.on", "optimizer.name", "optimizer.schedule"),
-    *("parallel.mode", "optimizer.decay_epochs"),
+    *("parallel.mode", "brings"),
 }
 
 
@@ -49,7 +49,11 @@ def commands(parser):
 def paths_of(parser):
     """(command, the argument, arguments of which it is a URL), all that are needed."""
     for command, own in commands(parser):
-        actions = [a for a in own._actions if a.nargs != 0 and not a.choices]
+        actions = [
+            action
+            for action in own._actions
+            if action.nargs not in (0, "?") and not action.choices
+        ]
         for wrong in actions:
             name = (wrong.option_strings or [wrong.dest])[-1]
             if wrong.type in (int, float) or (command, name) in NO_PATHS:
@@ -108,7 +112,7 @@ def test_keys_of_the_config(key, tiny, tmp_path):
     value = (URL,) if key == "report.published_roc" else URL
     config = tiny_config(tmp_path / "cache", **{key: value})
     if key == "data.path":
-        config.data.name = "folder"
+        use_data(config, "folder", value)
     with pytest.raises(UsageError, match=REFUSED):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
