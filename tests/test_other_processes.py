@@ -147,6 +147,7 @@ def photos():
     return [Image.fromarray(own[0]) for own in read_orl()[:3]]
 
 
+@pytest.mark.filterwarnings("ignore::cl_facenet.FaceWarning")  # they are cut close
 def test_a_spawned_process_gets_the_same_vectors(photos):
     embedder = cl_facenet.load("nn4_small2_lfw")
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:

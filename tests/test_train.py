@@ -507,7 +507,8 @@ def test_people_made_of_two(config, tmp_path):
     parts, _ = restore_parts(workdir / "checkpoints", like)
     centers = parts["center_state"]["centers"]
     assert np.abs(centers).sum(1).all()  # all have moved from zero
-    assert cl_facenet.load(workdir)(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 8)
+    crop = np.zeros((1, 32, 32, 3), np.uint8)
+    assert cl_facenet.load(workdir)(crop, prepared_as=prepared_as).shape == (1, 8)
 
 
 def test_people_made_of_two_of_photos_that_are_not_aligned(config, tmp_path):
