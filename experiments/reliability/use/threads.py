@@ -33,7 +33,8 @@ def compare(
     images: list[Image.Image], embed: Callable[[Image.Image], np.ndarray]
 ) -> list[str]:
     """What is wrong with each photo's vector, if anything."""
-    alone = [cl_facenet.load(SHIPPED)([image]) for image in images]
+    by_one = cl_facenet.load(SHIPPED)
+    alone = [by_one([image]) for image in images]
     with ThreadPoolExecutor(THREADS) as pool:
         together = list(pool.map(embed, images))
     return [
