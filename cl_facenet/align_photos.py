@@ -1,7 +1,6 @@
 """A folder of photos to a folder of aligned ones, with the same sub-folders."""
 
 import json
-import os
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from cl_facenet.data.walk import walk
 from cl_facenet.errors import InputError
 from cl_facenet.lock import lock
 from cl_facenet.progress import bar
-from cl_facenet.whole_files import write_whole
+from cl_facenet.whole_files import check_apart, write_whole
 
 _LOCK = ".aligning.lock"
 
@@ -46,7 +45,7 @@ def align_photos(
         target that holds something else, or is inside of the source or around it, or
         that another process is aligning into.
     """
-    _check_apart(source, target)
+    check_apart(source, target)
     below = photos_below(source)
     photos = below.photos
     crops = _names(photos)
@@ -67,13 +66,6 @@ def align_photos(
                 faces.append(square.face)
     left_out = {"unreadable": unreadable, "passed_over": below.passed_over}
     return {"num_photos": len(names), **reported(names, faces), **left_out}
-
-
-def _check_apart(source: Path, target: Path) -> None:
-    """Refuses to write among the photos that are read, or around them."""
-    read, written = Path(os.path.realpath(source)), Path(os.path.realpath(target))
-    if read.is_relative_to(written) or written.is_relative_to(read):
-        raise InputError(f"{target} and {source} overlap: choose a folder beside it")
 
 
 def _names(photos: list[Photo]) -> list[str]:

@@ -29,7 +29,7 @@ def path(text: str) -> Path:
 def path_as_typed(text: str) -> str:
     """The type of one that is also shown: as it was typed, but for `~`."""
     path(text)
-    return os.path.expanduser(text)
+    return os.fspath(path(text)) if text[:1] == "~" else text
 
 
 def pairs_or_protocol(text: str) -> str:

@@ -17,6 +17,7 @@ from cl_facenet.data.lfw_splits import (
     view2_people,
 )
 from cl_facenet.data.pairs import (
+    NUM_FOLDS,
     Pairs,
     assign_folds,
     check_people,
@@ -184,8 +185,14 @@ def _pairs(protocol: str, listed: PairList | None, records: Records) -> Pairs:
     if listed is None:
         make, _ = _LFW[protocol]
         return make(read_protocol_files(records.directory), records.names())
-    name = Path(protocol).name
+    name = Path(protocol.partition(":")[2]).name
     has_folds = len(np.unique(listed.folds)) > 1
+    kinds = np.unique(listed.same)
+    if len(listed.same) < NUM_FOLDS or len(kinds) < 2:
+        raise InputError(
+            f"{name}: {len(listed.same)} pairs, {np.sum(listed.same)} of one person: a "
+            f"score takes {NUM_FOLDS} or more, of one person and of two; add lines"
+        )
     pairs = listed_pairs(
         listed.photos,
         listed.same,

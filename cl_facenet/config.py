@@ -1,5 +1,7 @@
 """Every configuration key once, with its meaning, and what values it may take."""
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -164,10 +166,39 @@ def completed(config: ConfigDict) -> ConfigDict:
 
 
 def resolved(config: ConfigDict) -> ConfigDict:
-    """A copy of a config in which nothing is left to a choice."""
-    config = config.copy_and_resolve_references()
+    """A copy of a config in which nothing is left to a choice.
+
+    Raises:
+      UsageError: it is no config, or has not the keys that there are.
+    """
+    if not isinstance(config, ConfigDict):
+        raise UsageError(
+            f"a {type(config).__name__} is no config: begin with cl_facenet.config.base"
+        )
+    config = ConfigDict(config).copy_and_resolve_references()
+    _check_keys(dict(flat(config)), dict(flat(base())))
     resolve(config)
     return config
+
+
+def _check_keys(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Refuses other keys than those that there are, and None where it means nothing."""
+    for key in sorted(values.keys() ^ defaults.keys()):
+        near = get_close_matches(key, defaults, 1)
+        hint = f"did you mean {near[0]}?" if near else "see cl_facenet/config.py"
+        what = "no such config key" if key in values else "this config key is missing"
+        raise UsageError(f"{key}: {what}; {hint}")
+    for key, value in values.items():
+        if value is None and defaults[key] is not None:
+            raise UsageError(f"{key} is None: give a value, or leave it out")
+    for entry in values["brings"]:
+        if not (isinstance(entry, tuple) and len(entry) == 4):
+            raise UsageError(
+                f"brings has {entry!r}: give choice, value, key, its value"
+            )
+        for key in (entry[0], entry[2]):
+            if key not in defaults:
+                raise UsageError(f"brings has {key!r}: no such config key")
 
 
 def resolve(config: ConfigDict) -> None:
@@ -308,7 +339,8 @@ def _between(
     value = _get(config, key)
     if value is not None and not low <= value <= high:
         says = f"{highest}, which is {high:g}" if highest else f"{high:g}"
-        raise UsageError(f"{key} is {value}: it goes from {low:g} to {says}")
+        says = f"goes from {low:g} to {says}" if high < BIG else f"is {low:g} or more"
+        raise UsageError(f"{key} is {value}: it {says}")
 
 
 def _get(config: ConfigDict, key: str) -> Any:

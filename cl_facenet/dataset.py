@@ -20,7 +20,7 @@ from cl_facenet.data.records import (
 )
 from cl_facenet.data.splits import Split, split_people
 from cl_facenet.data.synthetic import synthetic_source
-from cl_facenet.errors import InputError
+from cl_facenet.errors import InputError, UsageError
 from cl_facenet.paths import local_path
 from cl_facenet.user_cache import default_cache_dir
 
@@ -73,6 +73,11 @@ def _build_records(config: ConfigDict) -> Records:
     if data.name == "lfw":
         return open_lfw(cache_dir(config), data.align, data.image_size)
     if data.name == "folder" and is_prepared(folder):
+        if data.skip_unreadable:
+            raise UsageError(
+                f"data.skip_unreadable is True: {folder} holds prepared photos, which "
+                "are all readable; leave it out"
+            )
         records = open_records(folder)
         prepared_as = records.metadata["preprocessing"]
         _check_prepared(folder, prepared_as, data.align, data.image_size)
@@ -155,7 +160,8 @@ def data_identity(records: Records) -> dict[str, Any]:
     """What says which photos these are, and how they were made square."""
     return {
         name: records.metadata[name]
-        for name in ("source", "fingerprint", "preprocessing")
+        for name in ("source", "fingerprint", "content", "preprocessing")
+        if name in records.metadata  # records of early versions have no content
     }
 
 
@@ -169,7 +175,7 @@ def check_data(trained_on: dict[str, Any], records: Records) -> None:
       InputError: so it is; what differs is named, there and here.
     """
     for name, value in data_identity(records).items():
-        if trained_on[name] != value:
+        if trained_on.get(name, value) != value:
             raise InputError(
                 f"the photos have changed since this run began ({name} was "
                 f"{trained_on[name]}, is {value}): bring them back, or choose "

@@ -16,10 +16,9 @@ def import_jax() -> None:
     try:
         import jax  # noqa: F401
     except Exception as error:  # any: its plugins are imported with it
-        variables = sorted(name for name in os.environ if name.startswith("JAX_"))
         hint = "pip install --upgrade cl-facenet brings its versions together"
-        if variables:
-            hint = f"look at {', '.join(variables)} in the environment, or {hint}"
+        if variables := _variables():
+            hint = f"look at {variables} in the environment, or {hint}"
         raise UsageError(
             f"JAX cannot be imported ({_reason(error)}); {hint}"
         ) from error
@@ -36,17 +35,22 @@ def start_jax() -> None:
 
     try:
         jax.devices()
+        jax.device_put(
+            0.0
+        ).block_until_ready()  # on the default one, which may be named
     except Exception as error:  # RuntimeError, AssertionError, or a plugin's own
         says, config = _reason(error), cast(Any, jax.config)
-        if wanted := config.jax_platforms:
+        if (wanted := config.jax_platforms) and wanted != "cpu":
             raise UsageError(
                 f"JAX_PLATFORMS={wanted}: JAX finds no such device on this machine "
                 f"({says}); leave JAX_PLATFORMS out to take what is there, or set it "
                 "to cpu"
             ) from error
+        hint = "JAX_PLATFORMS=cpu does without an accelerator"
+        if variables := _variables():
+            hint = f"look at {variables} in the environment"
         raise UsageError(
-            f"JAX starts on no device of this machine ({says}); JAX_PLATFORMS=cpu does "
-            "without an accelerator"
+            f"JAX starts on no device of this machine ({says}); {hint}"
         ) from error
 
 
@@ -65,6 +69,11 @@ def check_single_precision() -> None:
             "JAX_ENABLE_X64: a training is in 32 bits, which its results are of; leave "
             "it out"
         )
+
+
+def _variables() -> str:
+    """JAX's own in the environment."""
+    return ", ".join(sorted(name for name in os.environ if name.startswith("JAX_")))
 
 
 def _reason(error: Exception) -> str:

@@ -24,6 +24,12 @@ class NotNowError(InputError):
     """The system does not let data be read now, which may be sound: never left out."""
 
 
+class NoFaceError(InputError):
+    """There is no answer, since no face was found."""
+
+    exit_status = NO_FACE
+
+
 class UsageError(InputError):
     """A bad flag or config key; the message names it and says what to do (exit 2)."""
 

@@ -31,10 +31,20 @@ def in_forked_children(act: Callable[[], None]) -> None:
 
 def _look() -> None:
     global _runs_jax
+    _runs_jax = _is_started()
+
+
+def _is_started() -> bool:
     # JAX has no public word for it; the import of JAX alone starts no thread.
     bridge = sys.modules.get("jax._src.xla_bridge")
     says = getattr(bridge, "backends_are_initialized", None)
-    _runs_jax = says is not None and says()
+    return says is not None and says()
+
+
+def _has_lost_threads() -> bool:
+    """Whether JAX was started, and none of its threads is here (of Linux only)."""
+    tasks = "/proc/self/task"
+    return _is_started() and os.path.isdir(tasks) and len(os.listdir(tasks)) == 1
 
 
 def _remember() -> None:
@@ -42,6 +52,7 @@ def _remember() -> None:
     _ran_jax_before = _ran_jax_before or _runs_jax
 
 
+_ran_jax_before = _has_lost_threads()  # where it was forked before this is imported
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_look)
 in_forked_children(_remember)

@@ -51,7 +51,9 @@ def main(argv: Sequence[str]) -> int:
         lambda: _run(argv),
         when_stopped="stopped; the same command goes on",
         # As it was typed: flags that cannot be parsed are errors, too.
-        debug=any(re.fullmatch("--?debug(=(true|1))?", word) for word in argv),
+        debug=any(
+            re.fullmatch("(?i)--?debug(=(true|t|yes|y|1))?", word) for word in argv
+        ),
     )
 
 

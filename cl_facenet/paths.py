@@ -21,10 +21,13 @@ def local_path(path: str | os.PathLike[str], name: str = "") -> Path:
       UsageError: it is a URL, such as gs://bucket/run; `pathlib` would make a local
         folder named `gs:` of it.
     """
-    text = os.fspath(path)
-    if scheme := _SCHEME.match(text):
+    text = os.fsdecode(path)
+    # As it is typed, and as `pathlib` takes it: ./gs://b/run is gs:/b/run to it.
+    if scheme := _SCHEME.match(text.strip()) or _SCHEME.match(os.fspath(Path(text))):
         raise UsageError(
             f"{name and f'{name}='}{text}: {scheme[1]}:// paths are not supported; "
             "give a path on this machine"
         )
-    return Path(text).expanduser()
+    # A folder may be called ~old: of the system's users only this one is meant.
+    home = text == "~" or text.startswith("~/")
+    return Path(text).expanduser() if home else Path(text)

@@ -29,7 +29,9 @@ from cl_facenet.data.records import (
 )
 from cl_facenet.dataset import lfw_directory
 from cl_facenet.errors import InputError, exit_status_of, printable
+from cl_facenet.paths import local_path
 from cl_facenet.user_cache import default_cache_dir
+from cl_facenet.whole_files import check_apart
 
 
 def main(argv: Sequence[str]) -> int:
@@ -62,6 +64,9 @@ def prepare_folder(
         be the same photos as they were, or prepared in another way.
     """
     started = time.monotonic()
+    source, out = local_path(source), local_path(out)
+    if source.is_dir():
+        check_apart(source, out)
     if out.exists() and not is_prepared(out):
         raise InputError(f"{out} exists and holds no prepared photos: choose another")
     # Not Path.resolve(), which raises where links lead in circles.

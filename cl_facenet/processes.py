@@ -69,6 +69,10 @@ def join_hosts(hosts: Sequence[str], process_id: int | None) -> None:
             f"{len(hosts) - 1}"
         )
     port = hosts[0].partition(":")[2] or str(PORT)
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
+        raise UsageError(
+            f"--hosts={hosts[0]}: a port is a number from 1 to {2**16 - 1}"
+        )
     try:
         jax.distributed.initialize(
             f"{names[0]}:{port}", len(hosts), process_id, **_SETTINGS

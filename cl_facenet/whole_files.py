@@ -123,6 +123,17 @@ def check_folder_place(path: Path, *, replaces: Sequence[str] = ()) -> None:
         raise InputError(f"{path.parent}: no such folder; make it first")
 
 
+def check_apart(source: Path, target: Path) -> None:
+    """Refuses to write among what is read, or around it.
+
+    Raises:
+      InputError: `target` is `source`, in it or around it, through any links.
+    """
+    read, written = Path(os.path.realpath(source)), Path(os.path.realpath(target))
+    if read.is_relative_to(written) or written.is_relative_to(read):
+        raise InputError(f"{target} and {source} overlap: choose a folder beside it")
+
+
 @contextmanager
 def whole_folder(path: Path, *, replaces: Sequence[str] = ()) -> Iterator[Path]:
     """A folder to be filled beside `path`, whose place it takes at the end.
@@ -136,6 +147,7 @@ def whole_folder(path: Path, *, replaces: Sequence[str] = ()) -> Iterator[Path]:
       OSError: it cannot be made, or `path` is a file or a folder that is not empty;
         nothing of it is left, nor of what is raised within.
     """
+    path = Path(os.path.realpath(path))  # a link stays one
     partial = path.with_name(f".{uuid4().hex}.partial")
     try:
         partial.mkdir()

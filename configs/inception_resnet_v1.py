@@ -21,6 +21,10 @@ def get_config(data="orl"):
     config.model.dropout = 0.2
     config.data.image_size = 160
     config.data.augment.update(shift=11, brightness=0.0, contrast=0.0, erase=0.0)
+    config.center.update(rule="sandberg", on="features")
     weight = 2 * 0.01 / 512  # his 0.01 is of a mean over numbers, not of half a sum
-    config.center.update(rule="sandberg", weight=weight, alpha=0.1, on="features")
+    config.brings = (
+        ("center.rule", "sandberg", "center.weight", weight),
+        ("center.rule", "sandberg", "center.alpha", 0.1),
+    )
     return config

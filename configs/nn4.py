@@ -18,6 +18,6 @@ def get_config(data="orl"):
         config.data.heldout_share = 0.1  # of people with ten photos or more
         # A thousand people want more than thirty do.
         config.brings = (("loss.name", "softmax", "model.logit_scale", 20.0),)
-        config.center.weight = 5.0  # against gradients that the scale makes larger
+        config.center.weight = 5.0  # against gradients that a large scale makes larger
         config.checkpoint_every_steps = 200
     return config

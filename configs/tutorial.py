@@ -27,7 +27,7 @@ def get_config(data="lfw"):
         config.data.num_classes = 5749
     config.model.graph = "dl4j"
     config.loss.name = "mse"  # of the softmax, what they call SQUARED_LOSS
-    config.center.update(rule="dl4j_zoo", weight=1e-4, alpha=0.9, on="embedding")
+    config.center.rule = "dl4j_zoo"
     config.optimizer.update(
         name="adam_dl4j",
         learning_rate=0.1,

@@ -1,10 +1,13 @@
 """Keys and the values they may take."""
 
+import re
+
 import pytest
+from ml_collections import ConfigDict, FrozenConfigDict
 
 from cl_facenet.center_rules import RULES
 from cl_facenet.config import base, completed, resolve, validate
-from cl_facenet.config_history import flat
+from cl_facenet.config_history import flat, nested
 from cl_facenet.errors import UsageError
 from cl_facenet.unread_keys import READERS, meaning
 
@@ -293,3 +296,35 @@ def test_a_limit_that_is_another_key_is_named(key, value, says):
     step = {"optimizer.schedule": "step"} if key.endswith("decay_epochs") else {}
     with pytest.raises(UsageError, match=f"^{key} is .*{says}"):
         completed(changed(num_epochs=1, **step, **{key: value}))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"optimizer.weight_decy": 0.1}, "optimizer.weight_decy: no such config key; di"),
+        ({"wibble": 1}, "wibble: no such config key"),
+        ({"batch_size": None}, "batch_size is None: give a value"),
+        ({"loss.class_share": None}, "loss.class_share is None: give a value"),
+        ({"brings": (1,)}, "brings has 1: give choice, value, key, its value"),
+        (
+            {"brings": (("loss.name", "softmax", "loss.nope", 1.0),)},
+            "brings has 'loss.nope': no such config key",
+        ),
+    ],
+)
+def test_keys_that_there_are_not_and_values_that_mean_nothing(change, says):
+    values = dict(flat(base("synthetic").to_dict())) | change
+    with pytest.raises(UsageError, match=re.escape(says)):
+        completed(ConfigDict(nested(values)))
+
+
+@pytest.mark.parametrize("config", [None, {"a": 1}, "configs/nn4.py"])
+def test_what_is_no_config(config):
+    with pytest.raises(UsageError, match="is no config: begin with cl_facenet.config"):
+        completed(config)
+
+
+def test_a_config_with_a_key_missing_and_a_frozen_one():
+    with pytest.raises(UsageError, match="this config key is missing"):
+        completed(ConfigDict({"seed": 0}))
+    assert completed(FrozenConfigDict(base("synthetic"))) == completed(base("synthetic"))

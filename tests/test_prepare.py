@@ -222,5 +222,13 @@ def test_photos_that_were_aligned_before_stay_so(packed, faces, tmp_path, capsys
 
 
 def test_something_else_is_not_written_over(faces, tmp_path, capsys):
-    assert run(f"--source={faces}", f"--out={faces}") == 1
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").touch()
+    assert run(f"--source={faces}", f"--out={tmp_path / 'mine'}") == 1
     assert "holds no prepared photos: choose another" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["", "out", "person 0/out", ".."])
+def test_nothing_is_written_among_what_is_read(faces, out, capsys):
+    assert run(f"--source={faces}", f"--out={faces / out}") == 1
+    assert "overlap: choose a folder beside it" in capsys.readouterr().err

@@ -85,6 +85,7 @@ def _content(verdict: "Verdict", photos: Sequence[str]) -> dict[str, Any]:
         "photos": photos,
         "no_face": [photo for photo, face in named if face.missing],
         "notes": verdict.notes,
+        "reason": verdict.reason,
     }
 
 

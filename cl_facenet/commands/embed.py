@@ -83,17 +83,21 @@ def _npz(embedded: "Embedded", about: Mapping[str, Any]) -> bytes:
         "about": np.array(json.dumps(about)),
     }
     faces = embedded.faces
-    # An array of bool has no room for what is not known; nor shall it say so.
-    if all(face.face_detected is not None for face in faces):
+    if any(face.face_detected is not None for face in faces):
         inside = [face.fraction_inside for face in faces]
         arrays |= {
-            "face_detected": np.array([face.face_detected for face in faces], bool),
-            "num_faces": np.array([face.num_faces for face in faces], np.int32),
+            "face_detected": np.array([f.face_detected is True for f in faces]),
+            "num_faces": np.array([_number(f.num_faces) for f in faces], np.int32),
             "fraction_inside": np.array(inside, np.float32),  # None is NaN
         }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
+
+
+def _number(known: int | None) -> int:
+    """-1 for what is not known."""
+    return -1 if known is None else int(known)
 
 
 def _parquet(embedded: "Embedded", about: Mapping[str, Any]) -> bytes:

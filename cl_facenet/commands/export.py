@@ -56,11 +56,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Exports, and says how large it is."""
     from cl_facenet.loading import load
-    from cl_facenet.whole_files import check_folder_name
+    from cl_facenet.whole_files import check_apart, check_folder_name
 
     if arguments.dtype and arguments.format != "safetensors":
         raise UsageError("--dtype is for --format=safetensors: leave it out")
     out = required_output(arguments, _EXAMPLE)
+    check_apart(Path(arguments.model), out)
     if arguments.format == "onnx":
         output_file("--out", out, [".onnx"], force=arguments.force, reads=[])
     else:

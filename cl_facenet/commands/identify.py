@@ -18,7 +18,7 @@ from cl_facenet.commands.options import (
     single_photos,
     threshold_of,
 )
-from cl_facenet.errors import NO_FACE, InputError, printable
+from cl_facenet.errors import NO_FACE, NoFaceError, printable
 
 if TYPE_CHECKING:
     from cl_facenet.embed_photos import Embedded
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     enrolled = folder.has_vector
     if not enrolled.any():
-        raise InputError(
+        raise NoFaceError(
             f"{arguments.gallery}: no face found in any of its {len(enrolled):,} "
             "photos, so nobody is enrolled; --on-missing-face=assume takes their middle"
         )

@@ -4,11 +4,12 @@ Whoever took them for that would train on a person named "train", or on one of 2
 photos.
 """
 
-import os
 import re
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path
 
+from cl_facenet.data.image_files import without_ending
 from cl_facenet.data.names import canonical
 from cl_facenet.data.walk import PhotoFile, Walked, say_some
 from cl_facenet.errors import InputError
@@ -19,8 +20,10 @@ _SPLITS = {
     *("testing", "eval", "evaluation", "holdout", "heldout", "unseen", "probe"),
     *("probes", "gallery", "query", "queries", "split", "splits", "fold", "folds"),
     *("set", "sets", "subset", "part", "parts", "batch", "batches", "shard", "chunk"),
+    *("trainset", "testset", "valset", "devset", "minitrain", "minival", "pretrain"),
+    *("finetune", "heldouts", "trn", "tst", "tr", "ts"),
 }
-_LIST_ENDINGS = (".txt", ".csv", ".tsv", ".lst", ".list")
+_MOST_LISTS = 20  # files beside the photos, that are looked at
 _MANY = 20  # folders in each of an identity's that are more likely identities
 _LIST_BYTES = 1 << 16  # of a list, that are looked at
 
@@ -40,7 +43,7 @@ def check_layout(root: Path, walked: Walked) -> None:
         tops.setdefault(top if rest else "", []).append(rest or top)
     loose = tops.pop("", [])
     _check_splits(root, tops)
-    if len(tops) + bool(loose) < 2:
+    if len(tops) + bool(loose) <= 2:
         _check_list(root, walked)
     if not loose:
         _check_deeper(root, tops)
@@ -83,6 +86,8 @@ def _check_splits(root: Path, tops: dict[str, list[str]]) -> None:
     named = [top for top in tops if words[top] and words[top] <= _SPLITS]
     nested = [top for top in tops if all("/" in rest for rest in tops[top])]
     splits = [top for top in named if top in nested]
+    if 2 * len(splits) < len(tops):  # somebody is called Val
+        splits = []
     deeper = any("/" in rest for rests in tops.values() for rest in rests)
     if len(named) == len(tops) and (deeper or len(tops) > 1):
         splits = named
@@ -93,13 +98,14 @@ def _check_splits(root: Path, tops: dict[str, list[str]]) -> None:
         raise InputError(
             f"{root}: one folder a split ({say_some(splits)}), not one an identity: "
             f"give one of them, as {root / one}, or put the folders of all "
-            "identities into one"
+            "identities into one; if they are identities, rename the folders"
         )
 
 
 def _words(name: str) -> set[str]:
-    """Of letters; digits, blanks and signs part them."""
-    return set(re.findall(r"[^\W\d_]+", name.casefold()))
+    """Of letters; digits, blanks and signs part them, and a capital behind others."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return set(re.findall(r"[^\W\d_]+", parted.casefold()))
 
 
 def _check_deeper(root: Path, tops: dict[str, list[str]]) -> None:
@@ -123,24 +129,42 @@ def _check_deeper(root: Path, tops: dict[str, list[str]]) -> None:
 
 def _check_list(root: Path, walked: Walked) -> None:
     """Refuses photos of one folder that a list beside them gives to several people."""
-    photos = {os.path.basename(photo.name) for photo in walked.photos}
-    for name in walked.passed_over:
-        if not (name.lower().endswith(_LIST_ENDINGS) and (root / name).is_file()):
-            continue
-        with (root / name).open("rb") as file:
-            lines = file.read(_LIST_BYTES).decode(errors="replace").splitlines()
-        owners = Counter(_owner(line, photos) for line in lines)
-        del owners[None]
-        if 1 < len(owners) < owners.total():
-            raise InputError(
-                f"{root}: all photos are in one folder, and {name} says who is on "
-                "which: put each identity's photos in a sub-folder of its own"
-            )
+    folders: dict[str, set[str]] = {}  # of photos by their names, as lists have them
+    for photo in walked.photos:
+        top = photo.name.partition("/")[0] if "/" in photo.name else ""
+        folders.setdefault(_listed_as(photo.name), set()).add(top)
+    files = [name for name in walked.passed_over if (root / name).is_file()]
+    for name in files[:_MOST_LISTS]:
+        lines = _lines(root / name)
+        for place in (0, -1):  # behind the name, or in front of it an index
+            owners: dict[str, Counter[str]] = {}
+            for line in lines:
+                photo_name, others = _cells(line, folders)
+                if photo_name and others and len(folders[photo_name]) == 1:
+                    (top,) = folders[photo_name]
+                    owners.setdefault(top, Counter())[others[place]] += 1
+            if any(1 < len(own) < own.total() for own in owners.values()):
+                raise InputError(
+                    f"{root}: all photos are in one folder, and {name} says who is on "
+                    "which: put each identity's photos in a sub-folder of its own"
+                )
 
 
-def _owner(line: str, photos: set[str]) -> str | None:
-    """What stands beside a photo's name in a line of a list; None: no photo's."""
-    cells = re.split(r"[\s,;]+", line.strip())
-    own = [cell for cell in cells if os.path.basename(cell) in photos]
-    others = [cell for cell in cells if cell not in own]
-    return others[0] if own and others else None
+def _lines(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        content = file.read(_LIST_BYTES)
+    wide = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return content.decode("utf-16" if wide else "utf-8", errors="replace").splitlines()
+
+
+def _listed_as(path: str) -> str:
+    """A photo's name without folders, ending and capitals."""
+    return without_ending(re.split(r"[/\\]", path)[-1]).casefold()
+
+
+def _cells(line: str, photos: Container[str]) -> tuple[str | None, list[str]]:
+    """The photo that a line of a list is of, if it is of one, and its other cells."""
+    cells = [cell.strip("\"'[]{}:") for cell in re.split(r"[\s,;]+", line.strip())]
+    own = [cell for cell in cells if _listed_as(cell) in photos]
+    others = [cell for cell in cells if cell and cell not in own]
+    return (_listed_as(own[0]) if len(own) == 1 else None), others

@@ -142,6 +142,11 @@ def find_photos(source: Path) -> Path:
     """
     if not source.is_dir():
         if source.is_file():
+            if not _is_archive(source):
+                raise InputError(
+                    f"{source}: no archive of LFW's photos; give lfw.tgz or alike, or "
+                    "the folder of people"
+                )
             return source
         raise InputError(f"{source}: no such archive or folder")
     if _holds_people(source):

@@ -4,13 +4,18 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection
 
+_JOINERS = "\u200c\u200d"  # of letters, which some scripts spell with
+
 
 def canonical(name: str) -> str:
     """The name in Unicode's form NFC, without blanks around it or doubled inside it.
 
+    And without marks that are not shown, such as one of the direction of writing.
+
     File systems and editors disagree on both: "José" is four code points or five.
     """
-    return " ".join(unicodedata.normalize("NFC", name).split())
+    shown = "".join(c for c in name if unicodedata.category(c) != "Cf" or c in _JOINERS)
+    return " ".join(unicodedata.normalize("NFC", shown).split())
 
 
 def spelling(name: str) -> str:

@@ -21,10 +21,11 @@ PhotoLike: TypeAlias = str | os.PathLike[str] | Image.Image | np.ndarray
 # photo should start.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
-# What the system says of itself, and not of a photo.
-_NOT_NOW = {
-    *(errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR),
-    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+# What the system says of a photo's file; all else it says of itself. Decoders, which
+# find damage, have no number, but for a place in the file that there cannot be.
+_OF_THE_FILE = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.EINVAL, errno.EOVERFLOW),
 }
 
 # Pillow's warnings are errors where the user says so, and mean no damage even then.
@@ -208,10 +209,11 @@ def _high_byte(grey: np.ndarray) -> np.ndarray:
 
 
 def _unreadable(name: str, error: Exception) -> InputError:
-    if isinstance(error, OSError) and error.errno in _NOT_NOW:
+    number = error.errno if isinstance(error, OSError) else None
+    if number is not None and number > 0 and number not in _OF_THE_FILE:
         return NotNowError(
-            f"{name}: cannot be read now ({error.strerror}), perhaps not by its fault: "
-            "mend that and run again, or move it elsewhere"
+            f"{name}: cannot be read now ({os.strerror(number)}), perhaps not by its "
+            "fault: mend that and run again, or move it elsewhere"
         )
     reason = getattr(error, "strerror", None) or " ".join(str(error).split())
     if isinstance(error, UnidentifiedImageError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cl_facenet.data.composites import Composites
-from cl_facenet.data.names import canonical
+from cl_facenet.data.names import spelling
 from cl_facenet.data.pairs import Pairs, all_pairs, check_unseen
 from cl_facenet.errors import InputError
 
@@ -184,9 +184,9 @@ def _split(
 
 def _check_names(train: Sequence[str], unseen: Sequence[str]) -> None:
     """Refuses one name in two spellings on both sides: it may be one identity."""
-    trained = {canonical(name): name for name in train}
+    trained = {spelling(name): name for name in train}
     for name in unseen:
-        if other := trained.get(canonical(name)):
+        if other := trained.get(spelling(name)):
             raise InputError(
                 f"{name!a} and {other!a} are one name in two spellings, of "
                 "which one would be trained on and one verified on: put their photos "

@@ -8,12 +8,13 @@ folders, and those that file systems and archivers keep for themselves.
 
 import errno
 import hashlib
+import heapq
 import os
 import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cl_facenet.data.image_files import (
     RAW,
@@ -29,7 +30,8 @@ SYSTEM = {
     *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),
     *("$recycle.bin", "recycler", "recycled", "system volume information"),
     *("desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "picasa.ini", "thumbs.db"),
-    "lost+found",
+    *("lost+found", "lost.dir", "~snapshot", "@__thumb", "@sharebin", "@synoresource"),
+    "thevolumesettingsfolder",
 }
 
 _SAMPLE = 256  # bytes, of a file's beginning and of its end
@@ -96,7 +98,9 @@ def cannot_look(error: OSError) -> InputError:
 
 def is_system(name: str) -> bool:
     """Whether a file or folder is hidden, or one that a system keeps for itself."""
-    return name[0] == "." or name.casefold() in SYSTEM
+    folded = name.casefold()
+    is_found = re.fullmatch(r"found\.\d{3}", folded)  # by Windows's check of a disk
+    return name[0] == "." or folded in SYSTEM or is_found is not None
 
 
 def is_photo(path: Path) -> bool:
@@ -144,7 +148,7 @@ class _Walk:
         self._folders: list[str] = []
         self._photos: list[PhotoFile] = []
         self._passed_over: list[str] = []
-        self._links: list[_Folder] = []
+        self._links: list[tuple[Any, str, _Folder]] = []  # a heap, by name
         # By the first part of the name: where what was seen really is.
         self._seen: dict[str, set[str]] = {}
 
@@ -152,8 +156,7 @@ class _Walk:
         self._look_into(_Folder("", os.path.realpath(self._root)))
         # Behind all that is really there, so that it is links that are passed over.
         while self._links:
-            self._links.sort(key=lambda link: path_order(link.name), reverse=True)
-            self._follow(self._links.pop())
+            self._follow(heapq.heappop(self._links)[-1])
         return Walked(
             sorted(self._folders, key=natural_order),
             sorted(self._photos, key=lambda photo: path_order(photo.name)),
@@ -180,7 +183,8 @@ class _Walk:
         if is_system(entry.name):
             self._passed_over.append(found.name + "/" * is_folder)
         elif entry.is_symlink():
-            self._links.append(_Folder(found.name, parent.real))
+            link = _Folder(found.name, parent.real)
+            heapq.heappush(self._links, (path_order(link.name), link.name, link))
         elif is_folder:
             if not parent.name:
                 self._folders.append(found.name)
@@ -196,14 +200,14 @@ class _Walk:
         if not stat.S_ISDIR(mode):
             self._note(_Folder(link.name, real), stat.S_ISREG(mode))
             return
-        if "/" not in link.name:
-            self._folders.append(link.name)
         within = os.path.join(link.real, "").startswith(os.path.join(real, ""))
         inside = _Folder(f"{link.name}/", real)
         if within or not self._is_new(inside):
             self._passed_over.append(inside.name)
-        else:
-            self._look_into(inside)
+            return
+        if "/" not in link.name:
+            self._folders.append(link.name)
+        self._look_into(inside)
 
     def _note(self, file: _Folder, is_regular: bool) -> None:
         photo = _photo_at(os.path.join(self._root, file.name), file, is_regular)

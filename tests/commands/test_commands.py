@@ -93,6 +93,7 @@ def test_compare_for_machines(shell, made):
         "faces": [dataclasses.asdict(FaceReport())] * 2,
         "no_face": [],
         "notes": [],
+        "reason": None,
     }
 
 

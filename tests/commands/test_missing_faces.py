@@ -158,7 +158,7 @@ def test_a_gallery_of_walls_is_an_error(shell, tmp_path):
     for seed in range(2):
         photo(NO_FACE, seed).save(tmp_path / f"walls/bob {seed}.png")
     status, out, err = shell("identify photos/one.png --gallery=walls")
-    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert (status, out, err.count("\n")) == (3, "", 1)
     assert "walls: no face found in any of its 2 photos, so nobody is enrolled" in err
 
 

@@ -141,10 +141,10 @@ def test_at_the_shell_it_is_one_line(command, source, tmp_path):
 def test_at_the_shell_pillow_says_nothing_unless_asked(tmp_path):
     """Here of a photo of more pixels than are read, which it warns about."""
     for person in ("a", "b"):
-        (tmp_path / person).mkdir()
+        (tmp_path / "people" / person).mkdir(parents=True)
         bomb = hostile_photos.bomb(random.Random(0))[0]
-        (tmp_path / person / "photo.png").write_bytes(bomb)
-    arguments = ["folder", f"--source={tmp_path}", f"--out={tmp_path / 'out'}"]
+        (tmp_path / "people" / person / "photo.png").write_bytes(bomb)
+    arguments = ["folder", f"--source={tmp_path / 'people'}", f"--out={tmp_path / 'out'}"]
     for asked in ("", "default"):
         run = subprocess.run(
             [sys.executable, "-m", "cl_facenet.prepare", *arguments],

@@ -36,6 +36,9 @@ def refused(read, root):
         ("fold1", "fold2", "fold3"),
         ("lfw_train", "lfw_test"),
         ("gallery", "probes"),
+        ("trainset", "testset"),
+        ("TrainSet", "ValSet"),
+        ("imagesTr", "imagesTs"),
     ],
 )
 def test_one_folder_a_split(read, splits, tmp_path):
@@ -56,6 +59,31 @@ def test_people_may_be_called_as_splits_are(tmp_path):
     save(tmp_path, "Val/1.png", "Dev_Patel/2004/1.png", "Set_Svanholm/old/1.png")
     assert len(folder_source(tmp_path).photos) == 3
     assert len(gallery_photos(tmp_path).photos) == 3
+
+
+def test_somebody_is_called_val_and_has_albums(tmp_path):
+    save(tmp_path, "ann/1.png", "bob/1.png", "Val/2004/1.png", "Val/2005/1.png")
+    assert len(folder_source(tmp_path).photos) == 4
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{n},{n:06}.jpg,{person}",
+        '"{n:06}.jpg","{person}"',
+        "{n:06} {person}",
+        "{n:06}.JPG {person}",
+        "images\\{n:06}.jpg;{person}",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("loose", [(), ("sample.jpg",)])
+def test_lists_of_any_make(read, line, encoding, loose, tmp_path):
+    save(tmp_path, *(f"img/{n:06}.jpg" for n in range(12)), *loose)
+    lines = [line.format(n=n, person=f"n{n // 4}") for n in range(12)]
+    (tmp_path / "list").write_text("\n".join(lines), encoding=encoding)
+    assert "list says who is on which" in refused(read, tmp_path)
 
 
 @BOTH

@@ -54,6 +54,10 @@ def test_a_name_is_found_however_it_is_written():
     assert find("Jose") is None
 
 
+def test_what_is_not_shown_makes_no_other_identity():
+    assert canonical("Jos\u00e9\u200b") == canonical("\ufeffJos\u00e9") == JOSE_NFC
+
+
 def test_other_letters_are_another_identity():
     assert canonical("Jose") != canonical("José")
     assert spelling("Ann_Lee") != spelling("Annlee")

@@ -134,9 +134,10 @@ def links_in_a_loop(folder: Path, rng: random.Random) -> Folder:
 
 
 def person_in_a_circle(folder: Path, rng: random.Random) -> Folder:
-    people(folder, rng)
+    """A link to what is around it is passed over."""
+    names = people(folder, rng)
     (folder / "cy").symlink_to(rng.choice([".", "../" + folder.name]))
-    return folder, None
+    return folder, names
 
 
 def root_in_a_loop(folder: Path, rng: random.Random) -> Folder:
@@ -251,7 +252,7 @@ KINDS: dict[str, tuple[Maker, str]] = {
     "a device for a photo": (link_to_device, "skipped"),
     "a broken link": (broken_link, "skipped"),
     "links in a loop": (links_in_a_loop, "skipped"),
-    "a person in a circle": (person_in_a_circle, "refused"),
+    "a person in a circle": (person_in_a_circle, "read"),
     "is in a loop itself": (root_in_a_loop, "refused"),
     "people who are links": (linked_person, "read"),
     "may not be looked at": (may_not_be_looked_at, "refused"),
