@@ -46,6 +46,11 @@ def align_photos(
         that another process is aligning into.
     """
     check_apart(source, target)
+    if read_prepared_as(source):
+        raise InputError(
+            f"{source} holds photos that were made square before, as its {PREPARED_AS} "
+            "says: align the originals"
+        )
     below = photos_below(source)
     photos = below.photos
     crops = _names(photos)

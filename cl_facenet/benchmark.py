@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cl_facenet.data.face_report import OnMissingFace
 from cl_facenet.data.group_table import read_group_table
 from cl_facenet.data.lfw import read_protocol_files
 from cl_facenet.data.lfw_lists import PairList, read_pairs
@@ -26,6 +27,7 @@ from cl_facenet.data.pairs import (
     seen,
 )
 from cl_facenet.data.records import Records, open_records
+from cl_facenet.data.walk import say_some
 from cl_facenet.dataset import open_lfw
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError, UsageError
@@ -56,6 +58,7 @@ def benchmark(
     *,
     groups: str = "",
     false_accept_rate: float | None = None,
+    on_missing_face: OnMissingFace = "decline",
 ) -> dict[str, Any]:
     """Scores one model, or several of which each scores the folds it may.
 
@@ -68,6 +71,8 @@ def benchmark(
         on all pairs of photos of the protocol's people (in view 2, of each set's).
       false_accept_rate: the groups' threshold is the models' own for this rate; None:
         for 0.01 or, where a model has none for that, the protocol's best.
+      on_missing_face: "decline" refuses pairs:FILE with photos in which no face was
+        found; "assume" scores them as they were cut, as LFW's protocols do.
 
     Returns:
       The `verification` object of results.json, with the models' names and `groups`.
@@ -86,6 +91,8 @@ def benchmark(
     for model in loaded:
         model.embedder.check_prepared(records.metadata["preprocessing"])
     pairs = _pairs(protocol, listed, records)
+    if listed is not None and on_missing_face == "decline":
+        _check_faces(records, pairs)
     labels = records.labels[pairs.rows]
     names = np.array(records.people)[labels]
     scorers = _who_scores(loaded, pairs, names)
@@ -123,6 +130,19 @@ def benchmark(
         thresholds = [limits["values"][judge] for judge in judges]
         results["groups"] = {"threshold": limits} | measure(crowd, vectors, thresholds)
     return results
+
+
+def _check_faces(records: Records, pairs: Pairs) -> None:
+    """Refuses pairs with photos in which no face was found."""
+    faceless = set(records.metadata["faceless"])
+    names = records.names()
+    missing = [names[r] for r in np.unique(pairs.rows) if names[r] in faceless]
+    if missing:
+        raise InputError(
+            f"{pairs.protocol}: no face found in {len(missing)} of its photos, "
+            f"{say_some(missing)}: leave their pairs out, or score the cut at the "
+            "middle by --on-missing-face=assume"
+        )
 
 
 def _calibrated(

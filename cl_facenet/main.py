@@ -66,8 +66,10 @@ def _run(argv: Sequence[str]) -> None:
 
 
 def _parse(argv: Sequence[str]) -> ConfigDict:
+    has_config = any(re.match("--?config(=|$)", word) for word in argv)
+    own = [] if has_config else [w for w in argv if w.startswith("--config.")]
     try:
-        unparsed = flags.FLAGS(argv)[1:]
+        unparsed = flags.FLAGS([word for word in argv if word not in own])[1:]
         config = _CONFIG.value
         if config is not None:
             config.lock()  # raises if the file could not be loaded
@@ -80,21 +82,24 @@ def _parse(argv: Sequence[str]) -> ConfigDict:
     if config is not None:
         return config
     if _WORKDIR.value:
-        from cl_facenet.run_config import read_run_config
+        from cl_facenet.run_config import override, read_run_config
         from cl_facenet.workdir import is_run
 
         workdir = local_path(_WORKDIR.value)
+        if own and not is_run(workdir):
+            raise UsageError(f"{own[0]}: give --config=FILE, too")
         if is_run(workdir) or _MODE.value != "train":
-            return read_run_config(workdir)
+            config = read_run_config(workdir)
+            for word in own:
+                key, _, text = word.removeprefix("--config.").partition("=")
+                override(config, key, text)
+            return config
     raise UsageError("name a config: --config=configs/nn4.py")
 
 
 def _complaint(error: Exception, argv: Sequence[str]) -> str:
     """One line on a flag or a config file that could not be used."""
     says = str(error.args[0]) if error.args else ""
-    keys = [word for word in argv if word.startswith("--config.")]
-    if keys and isinstance(error, flags.UnrecognizedFlagError) and "'config." in says:
-        return f"{keys[0]}: give --config=FILE, too"
     if isinstance(error, AttributeError | KeyError):
         key = (re.findall(r"\w+", says) or [""])[0]
         given = [a for a in argv if re.match(rf"--config\.(.*\.)?{key}(\.|=|$)", a)]

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cl_facenet.errors import InputError, reason_of
+from cl_facenet.errors import InputError
 from cl_facenet.interop.tensors import read_tensors, to_variables, write_variables
 from cl_facenet.model_card import ModelCard
 from cl_facenet.whole_files import check_folder_place, whole_folder, write_whole
@@ -86,7 +86,8 @@ def write_model(
             write_whole(folder / ABOUT, content.encode())
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({reason_of(error)}); choose another place"
+            f"{path} cannot be written ({error.strerror or error}); choose another "
+            "place"
         ) from error
 
 

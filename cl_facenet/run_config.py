@@ -1,5 +1,6 @@
 """The config of a run that was begun, complete, whatever version began it."""
 
+import ast
 from pathlib import Path
 
 from ml_collections import ConfigDict
@@ -53,6 +54,26 @@ def read_run_config(workdir: Path) -> ConfigDict:
     except UsageError as error:  # it is the file's fault, and no flag's
         raise InputError(f"{path}: {error}") from error
     return config
+
+
+def override(config: ConfigDict, key: str, text: str) -> None:
+    """Sets a key of a run's config that is this machine's own, as it was typed.
+
+    Raises:
+      UsageError: the key is the run's, or cannot have this value.
+    """
+    if key not in FREE_TO_DIFFER:
+        raise UsageError(
+            f"--config.{key}: the run in --workdir goes on as it was begun; leave it "
+            f"out (of this machine are {', '.join(FREE_TO_DIFFER)}), or begin another "
+            "run with --config=FILE"
+        )
+    current = dict(flat(config.to_dict()))[key]
+    try:
+        value = text if isinstance(current, str) else ast.literal_eval(text)
+        config.update_from_flattened_dict({key: value})
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise UsageError(f"--config.{key}={text}: give one like {current!r}") from error
 
 
 def check_run_config(workdir: Path, config: ConfigDict) -> None:

@@ -269,3 +269,12 @@ def test_names_that_are_no_text_can_be_printed(faces, tmp_path, capsys):
     arguments = ["align", str(faces), f"--out={tmp_path / 'out'}", "--align=none"]
     assert cli.main([*arguments, "--skip-unreadable"]) == 0
     assert r"unreadable: person 0/caf\udce9.jpg" in capsys.readouterr().out
+
+
+def test_crops_are_not_cut_once_more(faces, tmp_path):
+    run(faces, tmp_path / "out")
+    with pytest.raises(
+        InputError, match=r"were made square before, .*: align the orig"
+    ):
+        run(tmp_path / "out", tmp_path / "again")
+    assert not (tmp_path / "again").exists()

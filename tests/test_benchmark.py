@@ -146,7 +146,9 @@ def test_a_worthless_pair_is_named_by_its_line(made, tmp_path, row, says):
 
 def test_too_few_pairs_name_no_key_of_a_training(made, tmp_path):
     protocol = write_pairs(tmp_path / "mine.txt", all_pairs_of("Ann_5")[:3])
-    with pytest.raises(InputError, match="3 pairs, under 10") as error:
+    with pytest.raises(
+        InputError, match=r"^mine\.txt: 3 pairs, 3 of one person: .* takes 10"
+    ) as error:
         score(made, protocol, "sets_1_to_5")
     assert "data." not in str(error.value)
 
@@ -177,6 +179,11 @@ def test_photos_without_a_face_are_counted(made, tmp_path, capsys):
     line = ["evaluate", run, "--protocol=lfw_view1", f"--cache-dir={cache}"]
     assert cli.main(line) == 0
     assert "no face found in 1 of the photos, which" in capsys.readouterr().out
+    pairs = write_pairs(tmp_path / "mine.txt", all_pairs_of("Ann_5", "Bob_6"))
+    with pytest.raises(InputError, match=r"no face found in 1 of its photos, Ann_5/"):
+        benchmark([run], pairs, "lfw", str(cache))
+    assumed = benchmark([run], pairs, "lfw", str(cache), on_missing_face="assume")
+    assert assumed["num_faceless_photos"] == 1
 
 
 def test_what_cannot_be_scored_is_said(made, tmp_path):

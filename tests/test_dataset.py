@@ -22,6 +22,18 @@ def test_the_number_of_classes_is_checked_where_it_is_stated(config):
         dataset.build_data(config)
 
 
+def test_other_photos_of_the_same_names_sizes_and_times_are_others(config):
+    records, _ = dataset.build_data(config)
+    trained_on = dataset.data_identity(records)
+    dataset.check_data(trained_on, records)
+    early = {name: x for name, x in trained_on.items() if name != "content"}
+    dataset.check_data(early, records)  # of a run from before content was kept
+    with pytest.raises(
+        InputError, match="the photos have changed since this run began"
+    ):
+        dataset.check_data(trained_on | {"content": "others"}, records)
+
+
 def test_too_many_pairs_are_refused_before_the_training(config, monkeypatch):
     monkeypatch.setattr(pairs, "MAX_PAIRS", 44)
     with pytest.raises(InputError, match="45, over 44: lower"):

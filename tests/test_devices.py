@@ -93,6 +93,19 @@ except UsageError as error:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
+    [("JAX_DEFAULT_DEVICE", "gpu"), ("JAX_PLATFORM_NAME", "gpu")],
+)
+def test_a_default_device_that_is_not_there_is_named(variable, value, tmp_path):
+    process = run(
+        [*COMMAND, "compare", "a.png", "b.png"], tmp_path, **{variable: value}
+    )
+    assert process.returncode == 2
+    assert process.stderr.count("\n") == 1
+    assert variable in process.stderr or "gpu" in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
     [("JAX_ENABLE_X64", "maybe"), ("JAX_DEFAULT_MATMUL_PRECISION", "finest")],
 )
 def test_a_setting_that_jax_does_not_know_is_named(variable, value, tmp_path):

@@ -310,6 +310,16 @@ def test_what_lies_beside_stays_whatever_it_is_called(embedder, tmp_path):
     assert len(list((tmp_path / "faces").iterdir())) == 2
 
 
+def test_a_link_to_a_saved_one_stays_a_link(embedder, tmp_path):
+    embedder.save(tmp_path / "faces")
+    (tmp_path / "link").symlink_to("faces")
+    embedder.save(tmp_path / "link", dtype="bfloat16", overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"faces", "link"}
+    assert (tmp_path / "link").is_symlink()
+    about = json.loads((tmp_path / "faces/model.json").read_text())
+    assert about["weights"]["dtype"] == "bfloat16"
+
+
 def test_what_cannot_be_saved(embedder, tmp_path):
     with pytest.raises(InputError, match="dtype is 'float16': choose one of float32,"):
         embedder.save(tmp_path / "faces", dtype="float16")

@@ -9,7 +9,16 @@ from cl_facenet.paths import local_path
 
 
 @pytest.mark.parametrize(
-    "path", ["gs://b/run", "s3://b/run", "hdfs://b/run", "gs:/b/run", " gs://b/run", "./gs://b/run", Path("gs://b/p")]
+    "path",
+    [
+        "gs://b/run",
+        "s3://b/run",
+        "hdfs://b/run",
+        "gs:/b/run",
+        " gs://b/run",
+        "./gs://b/run",
+        Path("gs://b/p"),
+    ],
 )
 def test_a_url_is_refused_by_its_scheme(path):
     with pytest.raises(
@@ -18,7 +27,9 @@ def test_a_url_is_refused_by_its_scheme(path):
         local_path(path)
 
 
-@pytest.mark.parametrize("path", ["runs/a", "runs/a:b/c", "c:/faces", "a b", "~old/runs"])
+@pytest.mark.parametrize(
+    "path", ["runs/a", "runs/a:b/c", "c:/faces", "a b", "~old/runs"]
+)
 def test_any_other_path_is_taken_as_it_is(path):
     assert local_path(path) == Path(path)
 

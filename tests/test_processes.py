@@ -206,6 +206,9 @@ def test_which_host_this_is_has_to_be_known():
     here = socket.gethostname()
     with pytest.raises(UsageError, match="is 2 times in the list"):
         join_hosts([here, here], None)
+    for port in ("xx", "99999999", "0", "-1"):
+        with pytest.raises(UsageError, match="a port is a number from 1 to 65535"):
+            join_hosts([f"localhost:{port}", "localhost"], 0)
     with pytest.raises(UsageError, match="--process_id is 2: with 2 hosts"):
         join_hosts([here, here], 2)
 

@@ -9,7 +9,7 @@ from cl_facenet import config_history, workdir
 from cl_facenet.config import base
 from cl_facenet.config_history import Renamed, flat
 from cl_facenet.errors import InputError, UsageError
-from cl_facenet.run_config import check_run_config, read_run_config
+from cl_facenet.run_config import check_run_config, override, read_run_config
 
 DEFAULTS = dict(flat(base().to_dict()))
 
@@ -79,6 +79,25 @@ def test_what_is_the_machine_s_own_may_differ(run, config):
 def test_what_is_not_read_may_differ(run, config):
     config.optimizer.momentum = 0.5  # which Adam has none of
     check_run_config(run, config)
+
+
+def test_what_is_the_machine_s_own_may_be_typed(run):
+    config = read_run_config(run)
+    for key, text, value in (
+        ("data.cache_dir", "/elsewhere", "/elsewhere"),
+        ("data.num_threads", "8", 8),
+        ("model.remat", "True", True),
+        ("report.published_roc", "('a.txt',)", ("a.txt",)),
+    ):
+        override(config, key, text)
+        assert dict(flat(config.to_dict()))[key] == value
+    check_run_config(run, config)
+    with pytest.raises(
+        UsageError, match=r"--config.seed: the run in --workdir goes on"
+    ):
+        override(config, "seed", "1")
+    with pytest.raises(UsageError, match="=many: give one like 8"):
+        override(config, "data.num_threads", "many")
 
 
 def test_what_differs_is_named_with_a_way_to_go_on(run, config):

@@ -53,6 +53,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "protocol's best threshold if the model has none)",
     )
 
+    parser.add_argument(
+        "--on-missing-face",
+        choices=("decline", "assume"),
+        default="decline",
+        help="pairs:FILE with photos in which no face was found is refused (decline, "
+        "the default), or scored as they were cut (assume), as LFW's protocols are",
+    )
+
 
 def run(arguments: argparse.Namespace) -> None:
     """Scores, and prints the scores."""
@@ -68,6 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.cache_dir,
         groups=arguments.groups,
         false_accept_rate=arguments.false_accept_rate,
+        on_missing_face=arguments.on_missing_face,
     )
     if arguments.json:
         print(json.dumps(results, indent=2))

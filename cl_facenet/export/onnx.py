@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cl_facenet.embedder import Embedder
-from cl_facenet.errors import InputError, reason_of
+from cl_facenet.errors import InputError
 from cl_facenet.export.checking import Embed, check_difference
 from cl_facenet.export.graph import graph_proto
 from cl_facenet.export.tracing import trace
@@ -98,7 +98,8 @@ def save_onnx(
         write_whole(path, content, overwrite=overwrite)
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({reason_of(error)}); choose another place"
+            f"{path} cannot be written ({error.strerror or error}); choose another "
+            "place"
         ) from error
     return difference
 

@@ -13,7 +13,7 @@ import numpy as np
 from jax import export
 
 from cl_facenet.embedder import Embedder
-from cl_facenet.errors import InputError, reason_of
+from cl_facenet.errors import InputError
 from cl_facenet.export.checking import check_difference
 from cl_facenet.paths import local_path
 from cl_facenet.whole_files import check_folder_place, whole_folder, write_whole
@@ -75,6 +75,7 @@ def save_stablehlo(
             write_whole(folder / ABOUT, (json.dumps(about, indent=2) + "\n").encode())
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({reason_of(error)}); choose another place"
+            f"{path} cannot be written ({error.strerror or error}); choose another "
+            "place"
         ) from error
     return difference

@@ -168,3 +168,9 @@ def test_a_bucket_is_not_a_folder(line, name, shell, tmp_path):
         shell(line.format(f"gs://bucket/{name}")), 2, "gs:// paths are not supported"
     )
     assert not (tmp_path / "gs:").exists()
+
+
+@pytest.mark.parametrize("out", ["model", "model/inside", "."])
+def test_a_model_is_not_exported_over_itself(out, shell):
+    line = f"export model --out={out} --format=safetensors --force"
+    refused(shell(line), 1, "overlap: choose a folder beside it")

@@ -144,7 +144,11 @@ def test_at_the_shell_pillow_says_nothing_unless_asked(tmp_path):
         (tmp_path / "people" / person).mkdir(parents=True)
         bomb = hostile_photos.bomb(random.Random(0))[0]
         (tmp_path / "people" / person / "photo.png").write_bytes(bomb)
-    arguments = ["folder", f"--source={tmp_path / 'people'}", f"--out={tmp_path / 'out'}"]
+    arguments = [
+        "folder",
+        f"--source={tmp_path / 'people'}",
+        f"--out={tmp_path / 'out'}",
+    ]
     for asked in ("", "default"):
         run = subprocess.run(
             [sys.executable, "-m", "cl_facenet.prepare", *arguments],

@@ -222,7 +222,9 @@ def test_where_memory_runs_out_the_photo_is_not_to_blame(tmp_path, monkeypatch):
         open_photo(tmp_path / "a.bmp")
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOTCONN])
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOTCONN]
+)
 def test_a_system_in_trouble_is_not_the_photo_s_fault(tmp_path, monkeypatch, number):
     """Nor is it one that may be left out as unreadable."""
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")

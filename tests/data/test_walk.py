@@ -72,7 +72,8 @@ def test_what_is_named_like_a_photo_is_one_that_is_damaged(people, content):
 
 SYSTEM = (
     *("__MACOSX", "@eaDir", ".Trashes", "$RECYCLE.BIN", "System Volume Information"),
-    *("lost+found", "#recycle", ".thumbnails", "@Recycle"),
+    *("lost+found", "#recycle", ".thumbnails", "@Recycle", "LOST.DIR", "found.000"),
+    *("~snapshot", "@__thumb", "@SynoResource"),
 )
 
 
