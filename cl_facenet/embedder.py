@@ -103,7 +103,8 @@ class Embedder:
         Args:
           prepared_as: the description of the preprocessing that all photos have gone
             through before, in the metadata of records or the preprocessing.json that
-            `cl-facenet align` writes; they are taken as they are.
+            `cl-facenet align` writes; they are taken as they are. Crops in files say
+            whether a face was found, arrays do not: of records it is in the metadata.
           on_missing_face: "assume" embeds the middle of a photo without a face, where
             Labeled Faces in the Wild has it, as its protocol needs.
 

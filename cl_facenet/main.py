@@ -207,6 +207,8 @@ def _show(results: dict[str, Any], workdir: Path) -> None:
             value = in_words(share, float(rate), "photos of strangers")
             table.add_row(f"found, at false alarms {rate}", value)
     Console().print(table)
+    if faceless := results.get("data", {}).get("num_faceless_photos"):
+        print(f"no face found in {faceless:,} photos, which are cut at the middle")
     print(printable(f"report: {workdir / 'report' / 'index.html'}"))
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from faces import folder_of_faces
 
+from cl_facenet.main import _show
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -187,3 +189,10 @@ def test_a_workdir_that_cannot_be_is_one_line(tmp_path):
     assert process.returncode == 1
     assert process.stderr.count("\n") == 1, process.stderr
     assert "is not a directory: choose another --workdir" in process.stderr
+
+
+def test_photos_without_a_face_are_told_at_the_end(tmp_path, capsys):
+    nothing = dict.fromkeys(("classification", "verification", "identification"))
+    results = nothing | {"step": 7, "data": {"num_faceless_photos": 3}}
+    _show(results, tmp_path)
+    assert "no face found in 3 photos, which are cut at" in capsys.readouterr().out
