@@ -28,8 +28,8 @@ def path(text: str) -> Path:
 
 def path_as_typed(text: str) -> str:
     """The type of one that is also shown: as it was typed, but for `~`."""
-    path(text)
-    return os.fspath(path(text)) if text[:1] == "~" else text
+    expanded = os.fspath(path(text))
+    return expanded if text[:1] == "~" else text
 
 
 def pairs_or_protocol(text: str) -> str:

@@ -17,6 +17,7 @@ from cl_facenet.data.lfw_splits import (
     view2_pairs,
     view2_people,
 )
+from cl_facenet.data.names import say_some
 from cl_facenet.data.pairs import (
     NUM_FOLDS,
     Pairs,
@@ -27,7 +28,6 @@ from cl_facenet.data.pairs import (
     seen,
 )
 from cl_facenet.data.records import Records, open_records
-from cl_facenet.data.walk import say_some
 from cl_facenet.dataset import open_lfw
 from cl_facenet.embedder import Embedder
 from cl_facenet.errors import InputError, UsageError
@@ -91,8 +91,13 @@ def benchmark(
     for model in loaded:
         model.embedder.check_prepared(records.metadata["preprocessing"])
     pairs = _pairs(protocol, listed, records)
-    if listed is not None and on_missing_face == "decline":
-        _check_faces(records, pairs)
+    faceless = _faceless(records, pairs.rows)
+    if faceless and listed is not None and on_missing_face == "decline":
+        raise InputError(
+            f"{pairs.protocol}: no face found in {len(faceless)} of its photos, "
+            f"{say_some(faceless)}: leave their pairs out, or score the cut at the "
+            "middle by --on-missing-face=assume"
+        )
     labels = records.labels[pairs.rows]
     names = np.array(records.people)[labels]
     scorers = _who_scores(loaded, pairs, names)
@@ -118,7 +123,7 @@ def benchmark(
         "models": list(models),
         "source": records.metadata["source"],
         # As the protocols want it, these are cut where a face is assumed.
-        "num_faceless_photos": _num_faceless(records, pairs.rows),
+        "num_faceless_photos": len(faceless),
     }
     results = verification.summary() | about
     if crowd:
@@ -130,19 +135,6 @@ def benchmark(
         thresholds = [limits["values"][judge] for judge in judges]
         results["groups"] = {"threshold": limits} | measure(crowd, vectors, thresholds)
     return results
-
-
-def _check_faces(records: Records, pairs: Pairs) -> None:
-    """Refuses pairs with photos in which no face was found."""
-    faceless = set(records.metadata["faceless"])
-    names = records.names()
-    missing = [names[r] for r in np.unique(pairs.rows) if names[r] in faceless]
-    if missing:
-        raise InputError(
-            f"{pairs.protocol}: no face found in {len(missing)} of its photos, "
-            f"{say_some(missing)}: leave their pairs out, or score the cut at the "
-            "middle by --on-missing-face=assume"
-        )
 
 
 def _calibrated(
@@ -281,11 +273,11 @@ def _distances(embedder: Embedder, records: Records, rows: np.ndarray) -> np.nda
     return squared_distances(vectors, places.reshape(rows.shape))
 
 
-def _num_faceless(records: Records, rows: np.ndarray) -> int:
-    """In how many photos of some rows no face was found when they were prepared."""
-    names = records.names()
-    tested = {names[row] for row in np.unique(rows)}
-    return len(tested.intersection(records.metadata["faceless"]))
+def _faceless(records: Records, rows: np.ndarray) -> list[str]:
+    """The photos of some rows in which no face was found when they were prepared."""
+    names, faceless = records.names(), set(records.metadata["faceless"])
+    tested = [names[row] for row in np.unique(rows)]
+    return [name for name in tested if name in faceless]
 
 
 def _embed(embedder: Embedder, records: Records, rows: np.ndarray) -> np.ndarray:

@@ -22,11 +22,11 @@ from cl_facenet.build import (
 from cl_facenet.checkpoint import Checkpoints, is_saved
 from cl_facenet.compiling import keep_programs, release_memory
 from cl_facenet.config import completed
+from cl_facenet.data.names import say_some
 from cl_facenet.data.pipeline import Batch
 from cl_facenet.data.records import Records
 from cl_facenet.data.sampling import describe_sampling
 from cl_facenet.data.splits import Split
-from cl_facenet.data.walk import say_some
 from cl_facenet.dataset import build_data, check_data, data_identity
 from cl_facenet.devices import check_single_precision, start_jax
 from cl_facenet.errors import printable

@@ -68,26 +68,26 @@ def paths_of(parser):
             yield pytest.param(line, id=f"{command} {name}")
 
 
-@pytest.mark.parametrize("line", list(paths_of(cli._parser())))
-def test_arguments_of_the_commands(line, capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def refused(program, line, capsys, folder):
+    """With status 2 and in one line, and nothing is made in the folder."""
     with pytest.raises(SystemExit, match="2"):
-        cli.main(line)
+        program(line)
     said = capsys.readouterr().err
     assert REFUSED in said
     assert said.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.parametrize("line", list(paths_of(cli._parser())))
+def test_arguments_of_the_commands(line, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    refused(cli.main, line, capsys, tmp_path)
 
 
 @pytest.mark.parametrize("line", list(paths_of(prepare._parser())))
 def test_arguments_of_prepare(line, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit, match="2"):
-        prepare.main(line)
-    said = capsys.readouterr().err
-    assert REFUSED in said
-    assert said.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    refused(prepare.main, line, capsys, tmp_path)
 
 
 def test_a_file_of_pairs(capsys):

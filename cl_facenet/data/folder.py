@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from cl_facenet.data.layouts import check_layout, check_names, check_shared
+from cl_facenet.data.names import say_some
 from cl_facenet.data.photos import Photo, Source, open_photo
 from cl_facenet.data.walk import (
     PhotoFile,
     Walked,
     cannot_look,
     identity_of,
-    say_some,
     walk,
 )
 from cl_facenet.errors import InputError

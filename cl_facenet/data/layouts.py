@@ -10,8 +10,8 @@ from collections.abc import Container
 from pathlib import Path
 
 from cl_facenet.data.image_files import without_ending
-from cl_facenet.data.names import canonical
-from cl_facenet.data.walk import PhotoFile, Walked, say_some
+from cl_facenet.data.names import canonical, say_some
+from cl_facenet.data.walk import PhotoFile, Walked
 from cl_facenet.errors import InputError
 
 # What the parts of a data set are called: by themselves, or as a word of a name.

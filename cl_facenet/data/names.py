@@ -1,8 +1,8 @@
-"""When two names are of one identity."""
+"""Names: when two are of one identity, and how some of many are told."""
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 _JOINERS = "\u200c\u200d"  # of letters, which some scripts spell with
 
@@ -45,3 +45,9 @@ def by_name(names: Collection[str]) -> Callable[[str], str | None]:
     exact, forms = set(names), Counter(map(canonical, names))
     only = {canonical(name): name for name in names if forms[canonical(name)] == 1}
     return lambda name: name if name in exact else only.get(canonical(name))
+
+
+def say_some(names: Sequence[str], most: int = 5) -> str:
+    """Names in one line, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

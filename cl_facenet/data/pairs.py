@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cl_facenet.data.names import by_name, spelling
+from cl_facenet.data.names import by_name, say_some, spelling
 from cl_facenet.errors import InputError
 
 NUM_FOLDS = 10
@@ -107,7 +107,7 @@ def listed_pairs(
     if missing:
         raise InputError(
             f"{protocol}: {len(missing)} of {len(wanted)} photos are not there, "
-            f"{_some(missing)}: pairs are not skipped, add the photos"
+            f"{say_some(missing)}: pairs are not skipped, add the photos"
         )
     rows = np.array([[places[wanted[x] or x] for x in pair] for pair in listed])
     return Pairs(
@@ -160,8 +160,8 @@ def check_unseen(
     if both:
         raise InputError(
             f"{protocol}: {len(both)} of its {len(set(tested))} people were trained "
-            f"on, {_some(both)}: a result on them would say nothing; test on others, "
-            "or a model that was not"
+            f"on, {say_some(both)}: a result on them would say nothing; test on "
+            "others, or a model that was not"
         )
 
 
@@ -185,8 +185,3 @@ def assign_folds(
     folds = np.empty(len(same), np.int64)
     folds[order] = np.arange(len(same)) % num_folds
     return folds
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"

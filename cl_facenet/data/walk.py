@@ -126,12 +126,6 @@ def path_order(name: str) -> list[tuple[list[str | int], str]]:
     return [natural_order(part) for part in name.rstrip("/").split("/")]
 
 
-def say_some(names: list[str], most: int = 5) -> str:
-    """Names in one line, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 @dataclass(frozen=True)
 class _Folder:
     """One to be looked into: its name, with a slash behind, and where it really is."""

@@ -5,7 +5,8 @@ import os
 import pytest
 from PIL import Image
 
-from cl_facenet.data.walk import identity_of, natural_order, say_some, walk
+from cl_facenet.data.names import say_some
+from cl_facenet.data.walk import identity_of, natural_order, walk
 
 
 def save_photo(path, level=0, form="PNG"):
